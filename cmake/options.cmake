@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every option, with its default. Extras are on only when warpbag is the top-level project.
+set(WARPBAG_CUDA AUTO CACHE STRING "CUDA backend: AUTO (when a toolkit is found), ON, OFF")
+set_property(CACHE WARPBAG_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(WARPBAG_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING "GPU architectures; one virtual one carries the PTX")
+set(WARPBAG_SANITIZE "" CACHE STRING "Sanitizers of the build: empty, address,undefined or thread")
+option(WARPBAG_WERROR "Warnings are errors" OFF)
+option(WARPBAG_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(WARPBAG_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(WARPBAG_CLI "Build the warpbag program" ${PROJECT_IS_TOP_LEVEL})
+option(WARPBAG_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
+option(BUILD_SHARED_LIBS "Build warpbag as a shared library" ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)

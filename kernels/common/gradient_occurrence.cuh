@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// From a position to what its occurrence adds: which row of which feature's gradient, by which
+// scale, and where in the gradient tree.
+
+#include "kernels/common/records.cuh"
+#include "numerics/gradient_tree.hpp"
+
+namespace warpbag::kernels {
+
+/// First position of a bag within its feature.
+__device__ __forceinline__ std::int64_t begin_of_bag(const feature_record& feature,
+                                                     index_type offsets_type, std::uint32_t bag) {
+  return offsets_type == index_type::i32 ? range_of_bag<std::int32_t>(feature, bag).begin
+                                         : range_of_bag<std::int64_t>(feature, bag).begin;
+}
+
+/// Bag of a position within its feature. Positions are below 2^32, so 32-bit division does.
+__device__ __forceinline__ std::uint32_t bag_within_feature(const device_problem& problem,
+                                                            const feature_record& feature,
+                                                            std::uint32_t position) {
+  if (feature.offsets != nullptr) {
+    return problem.bag_of_position[position] - static_cast<std::uint32_t>(feature.first_bag);
+  }
+  return (position - static_cast<std::uint32_t>(feature.first_position)) /
+         static_cast<std::uint32_t>(feature.hotness);
+}
+
+/// numerics::slice_of; 64-bit division costs four times a 32-bit one and is rarely needed.
+__device__ __forceinline__ std::int32_t slice_of_bag(const feature_record& feature,
+                                                     std::uint32_t bag) {
+  const std::int64_t sample = feature.first_sample + bag;
+  if (feature.batch <= (std::int64_t{1} << 26)) {
+    return static_cast<std::int32_t>(static_cast<std::uint32_t>(sample) *
+                                     static_cast<std::uint32_t>(numerics::num_slices) /
+                                     static_cast<std::uint32_t>(feature.batch));
+  }
+  return numerics::slice_of(sample, feature.batch);
+}
+
+struct occurrence {
+  std::int32_t feature;
+  std::int32_t slice;
+  std::uint32_t bag;              // within the feature
+  std::int32_t position_in_bag;   // mode max; else -1
+  std::int64_t gradient_element;  // of the feature's gradient: first element of the row
+  float scale;
+};
+
+/// `feature` is a guess (that of the occurrence before): one look at it mostly replaces the search.
+__device__ __forceinline__ occurrence find_occurrence(const device_problem& problem,
+                                                      index_type offsets_type,
+                                                      std::uint32_t position,
+                                                      std::int32_t feature_guess) {
+  occurrence result;
+  result.feature = feature_guess;
+  const std::int64_t first = problem.features[feature_guess].first_position;
+  if (position < first || position >= first + problem.features[feature_guess].num_ids) {
+    result.feature = feature_of_position(problem, position);
+  }
+  const feature_record& feature = problem.features[result.feature];
+  const std::uint32_t local = position - static_cast<std::uint32_t>(feature.first_position);
+  result.bag = bag_within_feature(problem, feature, position);
+  result.slice = slice_of_bag(feature, result.bag);
+  const std::uint32_t gradient_row = feature.mode == pooling_mode::none ? local : result.bag;
+  result.gradient_element = static_cast<std::int64_t>(gradient_row) * feature.gradient_stride;
+  result.position_in_bag = -1;
+  result.scale = 1.0F;
+  if (feature.weights != nullptr) result.scale = feature.weights[local];
+  if (feature.mode == pooling_mode::mean) {
+    result.scale *= problem.scale_of_bag[feature.first_bag + result.bag];
+  } else if (feature.mode == pooling_mode::max) {
+    result.position_in_bag =
+        static_cast<std::int32_t>(local - begin_of_bag(feature, offsets_type, result.bag));
+  }
+  return result;
+}
+
+/// How many sums of a run end between two of its occurrences.
+__device__ __forceinline__ int sums_ended_between(std::int32_t feature, std::int32_t slice,
+                                                  std::int32_t next_feature,
+                                                  std::int32_t next_slice) {
+  return feature == next_feature ? numerics::sums_ended(slice, next_slice) : 4;
+}
+
+}  // namespace warpbag::kernels

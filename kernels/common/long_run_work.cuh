@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The workspace of reduce_long_runs.cuh, which says how its places follow from occurrences.
+
+#include "kernels/common/reduction.cuh"
+
+namespace warpbag::kernels {
+
+struct long_run_policy {
+  static constexpr std::uint32_t longest_piece = run_policy::longest_run;
+  static constexpr std::uint32_t shortest_piece = 64;
+  static constexpr std::uint32_t occurrences_per_slot = 51;
+  // More sums than this in a leaf are combined before the last kernel, which then adds at most
+  // 64 * 4 rows a tree: some 40 us at one L2 access each.
+  static constexpr std::uint32_t most_sums_in_leaf = 4;
+  static constexpr std::uint32_t sums_per_slot = 5;
+  // Levels above the blocks: N < 2^32 occurrences are 2^26 blocks, and 64^4 * 4 = 2^26.
+  static constexpr int max_levels = 4;
+  static constexpr int cut_threads = 128;
+  static constexpr int width_classes = 6;  // groups of 1, 2, 4, ..., 32 lanes
+};
+
+struct long_run {
+  std::uint32_t run;
+  std::uint32_t table;
+};
+
+/// Occurrences [begin, begin + count), or for combine_blocks the slots of one level; the sum goes
+/// to `slot`.
+struct piece {
+  std::uint32_t begin;
+  std::uint32_t count;
+  std::uint32_t slot;
+  std::uint32_t table;
+};
+
+struct long_run_counters {
+  std::uint32_t runs;
+  std::uint32_t pieces[long_run_policy::width_classes];
+  std::uint32_t combinations[long_run_policy::max_levels];
+};
+
+/// In the workspace. Sizes in src/cuda/gradient_workspace.cpp.
+struct long_run_work {
+  long_run_counters* counters;
+  long_run* runs;
+  std::uint32_t* leaf_begins;  // [trees of more than 256 occurrences][64]
+  piece* pieces;               // [width_classes][piece_capacity]
+  std::int64_t piece_capacity;
+  piece* combinations[long_run_policy::max_levels];
+  float* partials[long_run_policy::max_levels + 1];  // [slots][max_dim to a multiple of 4]
+  std::int64_t partial_stride;
+
+  __device__ __forceinline__ float* partial(int level, std::uint32_t slot) const {
+    return partials[level] + static_cast<std::int64_t>(slot) * partial_stride;
+  }
+  /// A tree of more than 256 occurrences that begins at `begin`.
+  __device__ __forceinline__ std::uint32_t* leaf_begins_of(std::uint32_t begin) const {
+    return leaf_begins +
+           std::int64_t{begin / (long_run_policy::longest_piece + 1)} * numerics::num_slices;
+  }
+};
+
+__device__ __forceinline__ std::uint32_t slot_of_occurrence(std::uint32_t begin) {
+  return begin / long_run_policy::occurrences_per_slot;
+}
+
+}  // namespace warpbag::kernels

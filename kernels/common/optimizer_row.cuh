@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The finished gradient of one row and the optimizer step on it, by one group of lanes. The
+// gradient lies in lane-private memory: strip s of a lane's quad at gradient[s * strip_columns].
+// Formulas: numerics/optimizer_rules.hpp; this file moves data and keeps the order of N4.
+
+#include <type_traits>
+
+#include "kernels/common/device_problem.cuh"
+#include "kernels/common/lane_group.cuh"
+#include "numerics/optimizer_rules.hpp"
+#include "numerics/philox.hpp"
+
+namespace warpbag::kernels {
+
+/// One row of any stored type.
+struct row_view {
+  void* data;
+  dtype type;
+  int width;  // elements per access
+  std::int32_t dim;
+
+  __device__ __forceinline__ row_view(void* base, dtype type_, std::int64_t stride,
+                                      std::int32_t dim_, std::int64_t row)
+      : data(static_cast<char*>(base) + row * stride * (type_ == dtype::f32 ? 4 : 2)),
+        type(type_),
+        width(access_width(base, stride, dim_, type_)),
+        dim(dim_) {}
+
+  __device__ __forceinline__ quad load(std::int32_t column) const {
+    quad result;
+    with_row_access(type, width, [&](auto access) {
+      using Access = decltype(access);
+      using Stored = typename Access::stored;
+      result = load_quad<Access::width>(static_cast<const Stored*>(data), column, dim);
+    });
+    return result;
+  }
+
+  /// Rounds to nearest even.
+  __device__ __forceinline__ void store(std::int32_t column, const quad& values) const {
+    with_row_access(type, width, [&](auto access) {
+      using Access = decltype(access);
+      using Stored = typename Access::stored;
+      store_quad<Access::width>(static_cast<Stored*>(data), column, dim, values);
+    });
+  }
+
+  __device__ __forceinline__ void store_stochastic(std::int32_t column, const quad& values,
+                                                   const numerics::philox_block& random) const {
+    with_row_access(type, width, [&](auto access) {
+      using Access = decltype(access);
+      using Stored = typename Access::stored;
+      Stored stored[quad_elements];
+#pragma unroll
+      for (int i = 0; i < quad_elements; ++i) {
+        stored[i] = numerics::narrow_stochastic<Stored>(values.value[i], random.word[i]);
+      }
+      store_stored<Access::width>(static_cast<Stored*>(data), column, dim, stored);
+    });
+  }
+
+  /// Asks for the row's lines ahead of their use; the lanes of a group share them out.
+  __device__ __forceinline__ void prefetch(const lane_group& group) const {
+    const std::int64_t bytes = std::int64_t{dim} * (type == dtype::f32 ? 4 : 2);
+    for (std::int64_t at = group.lane * std::int64_t{128}; at < bytes; at += group.width * 128) {
+      asm volatile("prefetch.global.L2 [%0];" ::"l"(static_cast<const char*>(data) + at));
+    }
+  }
+};
+
+/// A lane's quads of a gradient, strip by strip.
+struct lane_gradient {
+  float* data;
+
+  __device__ __forceinline__ quad load(int strip) const {
+    const float4 x = *reinterpret_cast<const float4*>(data + strip * strip_columns);
+    return {{x.x, x.y, x.z, x.w}};
+  }
+  __device__ __forceinline__ void store(int strip, const quad& x) const {
+    *reinterpret_cast<float4*>(data + strip * strip_columns) =
+        make_float4(x.value[0], x.value[1], x.value[2], x.value[3]);
+  }
+};
+
+__device__ __forceinline__ std::int32_t column_of(const lane_group& group, int strip) {
+  return strip * strip_columns + group.lane * quad_elements;
+}
+
+__device__ __forceinline__ float add_squares(float sum, const quad& x) {
+#pragma unroll
+  for (int i = 0; i < quad_elements; ++i) {
+    sum = numerics::fused_multiply_add(x.value[i], x.value[i], sum);
+  }
+  return sum;
+}
+
+/// Frequency scaling and clipping, in place. Columns beyond the row are and stay zero.
+__device__ __forceinline__ void finish_gradient(const table_record& table, const lane_group& group,
+                                                std::int64_t count, lane_gradient gradient) {
+  const optimizer_options& options = table.optimizer;
+  const bool by_norm = options.clipping == clipping_kind::norm;
+  if (!table.scale_grad_by_freq && options.clipping == clipping_kind::none) return;
+  float sum_of_squares = 0.0F;
+  for (int strip = 0; strip < num_strips(table.dim); ++strip) {
+    quad g = gradient.load(strip);
+#pragma unroll
+    for (int i = 0; i < quad_elements; ++i) {
+      if (table.scale_grad_by_freq) g.value[i] = numerics::frequency_scaled(g.value[i], count);
+      if (options.clipping == clipping_kind::value) {
+        g.value[i] = numerics::clamped(g.value[i], options.clipping_limit);
+      }
+    }
+    if (by_norm) sum_of_squares = add_squares(sum_of_squares, g);
+    gradient.store(strip, g);
+  }
+  if (!by_norm) return;
+  const float scale = numerics::clip_scale(group.sum(sum_of_squares), options.clipping_limit);
+  for (int strip = 0; strip < num_strips(table.dim); ++strip) {
+    quad g = gradient.load(strip);
+#pragma unroll
+    for (int i = 0; i < quad_elements; ++i) g.value[i] *= scale;
+    gradient.store(strip, g);
+  }
+}
+
+/// True when state `index` is [rows, dim]; else it is [rows] or not there.
+__device__ __forceinline__ bool has_element_state(const table_record& table, int index) {
+  const optimizer_kind per_row =
+      index == 0 ? optimizer_kind::rowwise_adagrad : optimizer_kind::partial_rowwise_adam;
+  return table.state[index] != nullptr && table.optimizer.kind != per_row;
+}
+
+/// The optimizer step of one row whose gradient is finished.
+class row_updater {
+ public:
+  __device__ __forceinline__ row_updater(const table_record& table,
+                                         const numerics::step_factors& factors,
+                                         const lane_group& group, std::int64_t row,
+                                         lane_gradient gradient)
+      : table_(table),
+        options_(table.optimizer),
+        factors_(factors),
+        group_(group),
+        row_(row),
+        gradient_(gradient),
+        weights_(table.rows, table.row_type, table.row_stride, table.dim, row) {}
+
+  __device__ __forceinline__ void update() const {
+    if (options_.kind == optimizer_kind::lamb) {
+      update_by_lamb();
+    } else {
+      update_elements(numerics::needs_mean_square(options_.kind) ? updated_row_state() : 0.0F);
+    }
+  }
+
+ private:
+  /// The row's state, per rowwise_adagrad and partial_rowwise_adam, from its squared decayed
+  /// gradients.
+  __device__ __forceinline__ float updated_row_state() const {
+    float sum = 0.0F;
+    for (int strip = 0; strip < num_strips(table_.dim); ++strip) {
+      quad g = gradient_.load(strip);
+      if (options_.decay_mode == weight_decay_mode::l2) {
+        g = decayed(g, weights_.load(column_of(group_, strip)));
+      }
+      sum = add_squares(sum, g);
+    }
+    const float mean = numerics::mean_square(group_.sum(sum), table_.dim);
+    float state = 0.0F;
+    if (group_.lane == 0) {
+      float* stored = table_.state[options_.kind == optimizer_kind::rowwise_adagrad ? 0 : 1] + row_;
+      state = numerics::update_row_state(options_, *stored, mean);
+      *stored = state;
+    }
+    return group_.broadcast(state, 0);
+  }
+
+  __device__ __forceinline__ void update_elements(float row_state) const {
+    const bool has_state[2] = {has_element_state(table_, 0), has_element_state(table_, 1)};
+    for (int strip = 0; strip < num_strips(table_.dim); ++strip) {
+      const std::int32_t column = column_of(group_, strip);
+      quad w = weights_.load(column);
+      quad states[2] = {};
+      for (int s = 0; s < 2; ++s) {
+        if (has_state[s]) states[s] = load_state(s, column);
+      }
+      const quad g = decayed(gradient_.load(strip), w);
+      update_quad(w, states, g, row_state);
+      for (int s = 0; s < 2; ++s) {
+        if (has_state[s]) store_state(s, column, states[s]);
+      }
+      store_weights(column, w);
+    }
+  }
+
+  __device__ __forceinline__ void update_quad(quad& w, quad (&states)[2], const quad& g,
+                                              float row_state) const {
+    const auto update_as = [&](auto kind) {
+      optimizer_options options = options_;
+      options.kind =
+          decltype(kind)::value;  // known to the compiler: one case of the switch is left
+#pragma unroll
+      for (int i = 0; i < quad_elements; ++i) {
+        numerics::element x = {
+            numerics::decayed_weight(options, factors_.learning_rate, w.value[i]),
+            {states[0].value[i], states[1].value[i]}};
+        numerics::update_element(options, factors_, x, g.value[i], row_state);
+        w.value[i] = x.weight;
+        states[0].value[i] = x.state[0];
+        states[1].value[i] = x.state[1];
+      }
+    };
+    switch (options_.kind) {
+      case optimizer_kind::sgd: update_as(kind_constant<optimizer_kind::sgd>{}); return;
+      case optimizer_kind::adagrad: update_as(kind_constant<optimizer_kind::adagrad>{}); return;
+      case optimizer_kind::rowwise_adagrad:
+        update_as(kind_constant<optimizer_kind::rowwise_adagrad>{});
+        return;
+      case optimizer_kind::adam:
+      case optimizer_kind::adamw: update_as(kind_constant<optimizer_kind::adamw>{}); return;
+      case optimizer_kind::partial_rowwise_adam:
+        update_as(kind_constant<optimizer_kind::partial_rowwise_adam>{});
+        return;
+      case optimizer_kind::ftrl: update_as(kind_constant<optimizer_kind::ftrl>{}); return;
+      case optimizer_kind::lamb: return;  // update_by_lamb
+    }
+  }
+
+  /// Two sweeps with the trust ratio between them; the direction takes the gradient's place.
+  __device__ __forceinline__ void update_by_lamb() const {
+    float weight_squares = 0.0F;
+    float direction_squares = 0.0F;
+    for (int strip = 0; strip < num_strips(table_.dim); ++strip) {
+      const std::int32_t column = column_of(group_, strip);
+      const quad w = weights_.load(column);
+      const quad g = gradient_.load(strip);
+      quad m = load_state(0, column);
+      quad v = load_state(1, column);
+      quad direction;
+#pragma unroll
+      for (int i = 0; i < quad_elements; ++i) {
+        numerics::element x = {w.value[i], {m.value[i], v.value[i]}};
+        const float u = numerics::lamb_direction(options_, factors_, x, g.value[i]);
+        direction.value[i] = column + i < table_.dim ? u : 0.0F;  // 0 / eps is NaN for eps = 0
+        m.value[i] = x.state[0];
+        v.value[i] = x.state[1];
+      }
+      store_state(0, column, m);
+      store_state(1, column, v);
+      gradient_.store(strip, direction);
+      weight_squares = add_squares(weight_squares, w);
+      direction_squares = add_squares(direction_squares, direction);
+    }
+    const float ratio =
+        numerics::trust_ratio(group_.sum(weight_squares), group_.sum(direction_squares));
+    for (int strip = 0; strip < num_strips(table_.dim); ++strip) {
+      const std::int32_t column = column_of(group_, strip);
+      quad w = weights_.load(column);
+      const quad direction = gradient_.load(strip);
+#pragma unroll
+      for (int i = 0; i < quad_elements; ++i) {
+        w.value[i] = numerics::lamb_weight(factors_, w.value[i], direction.value[i], ratio);
+      }
+      store_weights(column, w);
+    }
+  }
+
+  template <optimizer_kind Kind>
+  using kind_constant = std::integral_constant<optimizer_kind, Kind>;
+
+  /// States are contiguous rows of fp32.
+  __device__ __forceinline__ float* state_row(int index) const {
+    return table_.state[index] + row_ * table_.dim;
+  }
+  __device__ __forceinline__ bool state_has_quads(int index) const {
+    return access_width(table_.state[index], table_.dim, table_.dim, dtype::f32) == quad_elements;
+  }
+  __device__ __forceinline__ quad load_state(int index, std::int32_t column) const {
+    return state_has_quads(index) ? load_quad<quad_elements>(state_row(index), column, table_.dim)
+                                  : load_quad<1>(state_row(index), column, table_.dim);
+  }
+  __device__ __forceinline__ void store_state(int index, std::int32_t column,
+                                              const quad& values) const {
+    if (state_has_quads(index)) {
+      store_quad<quad_elements>(state_row(index), column, table_.dim, values);
+    } else {
+      store_quad<1>(state_row(index), column, table_.dim, values);
+    }
+  }
+
+  __device__ __forceinline__ quad decayed(const quad& gradient, const quad& weights) const {
+    quad result;
+#pragma unroll
+    for (int i = 0; i < quad_elements; ++i) {
+      result.value[i] = numerics::decayed_gradient(options_, gradient.value[i], weights.value[i]);
+    }
+    return result;
+  }
+
+  __device__ __forceinline__ void store_weights(std::int32_t column, const quad& w) const {
+    if (!options_.stochastic_rounding || table_.row_type == dtype::f32) {
+      weights_.store(column, w);
+      return;
+    }
+    const numerics::philox_block random = numerics::random_words(
+        table_.seed, numerics::random_use::rounding, table_.rng_table,
+        static_cast<std::uint64_t>(row_), static_cast<std::uint32_t>(column / quad_elements),
+        table_.step->step);
+    weights_.store_stochastic(column, w, random);
+  }
+
+  const table_record& table_;
+  const optimizer_options& options_;
+  const numerics::step_factors& factors_;
+  const lane_group& group_;
+  std::int64_t row_;
+  lane_gradient gradient_;
+  row_view weights_;
+};
+
+/// Asks for what an update of the row will read.
+__device__ __forceinline__ void prefetch_row(const table_record& table, const lane_group& group,
+                                             std::int64_t row) {
+  row_view(table.rows, table.row_type, table.row_stride, table.dim, row).prefetch(group);
+  for (int s = 0; s < 2; ++s) {
+    if (has_element_state(table, s)) {
+      row_view(table.state[s], dtype::f32, table.dim, table.dim, row).prefetch(group);
+    }
+  }
+}
+
+}  // namespace warpbag::kernels

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What the kernels of reduce_gradients and update_rows have in common: their work, the memory of a
+// warp, and what becomes of a summed gradient.
+
+#include "kernels/common/gradient_walk.cuh"
+#include "kernels/common/optimizer_row.cuh"
+#include "kernels/common/table_plan.cuh"
+
+namespace warpbag::kernels {
+
+struct run_policy {
+  // A longer run is cut into pieces. One warp adds some 10^8 gradient rows a second, so 256 of them
+  // take a few microseconds, no longer than a launch.
+  static constexpr std::uint32_t longest_run = 256;
+};
+
+/// Shared memory of a warp.
+template <typename Gradient>
+struct alignas(16) walk_storage {
+  gradient_ring<Gradient> ring;
+  float sums[gradient_walk_policy::sums_per_lane][strip_columns];
+};
+
+/// A lane clears its part of the ring, which is read where columns beyond the row were never
+/// copied.
+template <typename Gradient>
+__device__ __forceinline__ void clear_ring(gradient_ring<Gradient>& ring) {
+#pragma unroll
+  for (auto& row : ring) {
+    detail::packed<Gradient, quad_elements> zero = {};
+    *reinterpret_cast<detail::packed<Gradient, quad_elements>*>(row + lane_index() *
+                                                                          quad_elements) = zero;
+  }
+}
+
+/// Lane-private memory for finished sums: shared, or for rows of more strips than that holds,
+/// scratch of the warp in global memory.
+__device__ __forceinline__ lane_gradient lane_sums(float* shared_sums, float* wide_sums,
+                                                   std::int32_t max_dim, std::int32_t dim) {
+  float* base = shared_sums;
+  if (num_strips(dim) > gradient_walk_policy::sums_per_lane) {
+    base = wide_sums + warp_index() * num_strips(max_dim) * strip_columns;
+  }
+  return {base + lane_index() * quad_elements};
+}
+
+/// What every stage of reduce_gradients works on.
+struct reduction {
+  device_problem problem;
+  device_occurrences occurrences;
+  index_type offsets_type;
+  table_plan plan;
+  float* wide_sums;  // [warps, num_strips(max_dim) * strip_columns] if max_dim needs it
+  std::int32_t max_dim;
+};
+
+/// Finishes the summed gradient of a run and gives it to the form of its table.
+__device__ __forceinline__ void deliver_gradient(const reduction& work, const table_record& table,
+                                                 const planned_table& plan, const lane_group& group,
+                                                 std::int64_t run, lane_gradient gradient) {
+  const std::int64_t row = work.occurrences.rows[run] - table.first_row;
+  const std::int64_t count =
+      work.occurrences.run_begins[run + 1] - work.occurrences.run_begins[run];
+  finish_gradient(table, group, count, gradient);
+  if (table.gradient.form == operations::gradient_form::fused) {
+    row_updater(table, plan.factors, group, row, gradient).update();
+    return;
+  }
+  std::int64_t value_row = row;
+  if (table.gradient.form == operations::gradient_form::sparse) {
+    value_row = run - plan.first_item;
+    if (group.lane == 0) table.gradient.rows[value_row] = row;
+  }
+  const row_view values(table.gradient.values, table.gradient.value_type, table.dim, table.dim,
+                        value_row);
+  for (int strip = 0; strip < num_strips(table.dim); ++strip) {
+    values.store(column_of(group, strip), gradient.load(strip));
+  }
+}
+
+}  // namespace warpbag::kernels

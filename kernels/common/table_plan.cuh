@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// How the rows to be updated fall into tiles, one per warp: made on the device once a call, because
+// only the device knows how many rows each table has in this batch. A tile is of one table, so a
+// warp meets one dim, one row type and one optimizer.
+
+#include "kernels/common/gradient_occurrence.cuh"
+#include "kernels/common/gradient_walk.cuh"
+#include "numerics/optimizer_rules.hpp"
+
+namespace warpbag::kernels {
+
+struct planned_table {
+  std::int64_t first_tile;
+  std::int64_t first_item;  // run (reduce_gradients) or 0 (update_rows)
+  std::int64_t num_items;
+  std::int32_t items_per_group;
+  numerics::step_factors factors;
+};
+
+/// [num_tables + 1]; the last one's first_tile is the number of tiles.
+using table_plan = planned_table*;
+
+struct table_plan_policy {
+  static constexpr int threads = 512;
+  // A group takes as many rows as its lane-private sums hold, but not so many that fewer than this
+  // many tiles are left: about three for each of the 20 warps of 132 multiprocessors.
+  static constexpr std::int64_t enough_tiles = 8192;
+};
+
+/// Items of one warp, over its groups.
+__device__ __forceinline__ std::int64_t items_per_tile(const planned_table& plan,
+                                                       std::int32_t dim) {
+  return std::int64_t{plan.items_per_group} * (num_groups(dim));
+}
+
+/// Run by one block. items(t, first) is the number of items of table t and sets its first one.
+template <typename Items>
+__device__ __forceinline__ void plan_tables(const device_problem& problem, table_plan plan,
+                                            std::int64_t all_items, Items items) {
+  for (int t = static_cast<int>(threadIdx.x); t < problem.num_tables;
+       t += static_cast<int>(blockDim.x)) {
+    const table_record& table = problem.tables[t];
+    planned_table& planned = plan[t];
+    planned.first_item = 0;
+    planned.num_items = items(t, planned.first_item);
+    const int most = max(1, gradient_walk_policy::sums_per_lane / num_strips(table.dim));
+    const std::int64_t wanted =
+        all_items / (num_groups(table.dim)) / table_plan_policy::enough_tiles;
+    planned.items_per_group =
+        static_cast<std::int32_t>(min(max(wanted, std::int64_t{1}), std::int64_t{most}));
+    if (table.step != nullptr) planned.factors = numerics::make_step_factors(*table.step);
+    const std::int64_t per_tile = items_per_tile(planned, table.dim);
+    planned.first_tile = (planned.num_items + per_tile - 1) / per_tile;  // a count until summed
+  }
+  __syncthreads();
+  if (threadIdx.x >= warp_size) return;
+  std::int64_t before = 0;
+  for (int first = 0; first < problem.num_tables; first += warp_size) {
+    const int t = first + lane_index();
+    const std::int64_t count = t < problem.num_tables ? plan[t].first_tile : 0;
+    std::int64_t sum = count;
+    for (int distance = 1; distance < warp_size; distance *= 2) {
+      const std::int64_t other = __shfl_up_sync(full_mask, sum, distance);
+      if (lane_index() >= distance) sum += other;
+    }
+    if (t < problem.num_tables) plan[t].first_tile = before + sum - count;
+    before += __shfl_sync(full_mask, sum, warp_size - 1);
+  }
+  if (lane_index() == 0) plan[problem.num_tables].first_tile = before;
+}
+
+/// Table of a tile: the last one that starts at or before it (tables without tiles start where the
+/// next one does).
+__device__ __forceinline__ std::int32_t table_of_tile(const table_plan plan,
+                                                      std::int32_t num_tables, std::int64_t tile) {
+  return static_cast<std::int32_t>(
+      last_index(num_tables, [&](std::int64_t t) { return plan[t].first_tile <= tile; }));
+}
+
+}  // namespace warpbag::kernels

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Rows of any stored type, four elements (a quad) at a time, as fp32.
+//
+// A lane works on quads: elements 4 q, ..., 4 q + 3. Where lane l of a warp takes quads l, l + 32,
+// l + 64, ... element j is in lane (j / 4) % 32, which is the layout that N4 reductions need.
+//
+// A quad is one access of 16 bytes (fp32) or 8 bytes (fp16, bf16) where base address, stride and
+// dim allow it; else two or four narrower ones. The number of elements per access, `Width`, is a
+// property of the matrix (access_width), divides dim, and so no access straddles the end of a row.
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "numerics/float_formats.hpp"
+#include "warpbag/types.hpp"
+
+namespace warpbag::kernels {
+
+inline constexpr int quad_elements = 4;
+
+struct quad {
+  float value[quad_elements];
+};
+
+// The hardware conversions: widening is exact and narrowing is to nearest even, so they have the
+// bits of src/numerics/float_formats.hpp (NaNs aside, which all count as one) in one instruction.
+__device__ __forceinline__ float widened(float x) { return x; }
+__device__ __forceinline__ float widened(numerics::bf16 x) { return numerics::widen(x); }
+__device__ __forceinline__ float widened(numerics::f16 x) {
+  return __half2float(__ushort_as_half(x.bits));
+}
+
+template <typename Stored>
+__device__ __forceinline__ Stored narrowed(float x) {
+  if constexpr (sizeof(Stored) == 4) {
+    return x;
+  } else if constexpr (__is_same(Stored, numerics::f16)) {
+    return {__half_as_ushort(__float2half_rn(x))};
+  } else {
+    return {__bfloat16_as_ushort(__float2bfloat16_rn(x))};
+  }
+}
+
+namespace detail {
+
+/// `Count` elements that move in one instruction.
+template <typename Stored, int Count>
+struct alignas(sizeof(Stored) * Count) packed {
+  Stored value[Count];
+};
+
+}  // namespace detail
+
+/// Elements per access (4, 2 or 1) that suit every row of a matrix.
+__device__ __forceinline__ int access_width(const void* base, std::int64_t stride, std::int64_t dim,
+                                            dtype type) {
+  const std::uint64_t element = type == dtype::f32 ? 4 : 2;
+  const std::uint64_t address = reinterpret_cast<std::uint64_t>(base) / element;
+  const std::uint64_t all =
+      address | static_cast<std::uint64_t>(stride) | static_cast<std::uint64_t>(dim);
+  return all % 4 == 0 ? 4 : (all % 2 == 0 ? 2 : 1);
+}
+
+/// A quad of a row as it is stored; elements at and after `dim` are zero and are not read.
+template <int Width, typename Stored>
+__device__ __forceinline__ void load_stored(Stored (&out)[quad_elements], const Stored* row,
+                                            std::int32_t column, std::int32_t dim) {
+  using access = detail::packed<Stored, Width>;
+  __builtin_assume(__isGlobal(row));
+#pragma unroll
+  for (int part = 0; part < quad_elements; part += Width) {
+    access loaded = {};
+    if (column + part < dim) loaded = *reinterpret_cast<const access*>(row + column + part);
+#pragma unroll
+    for (int i = 0; i < Width; ++i) out[part + i] = loaded.value[i];
+  }
+}
+
+template <typename Stored>
+__device__ __forceinline__ quad widened_quad(const Stored (&stored)[quad_elements]) {
+  quad result;
+#pragma unroll
+  for (int i = 0; i < quad_elements; ++i) result.value[i] = widened(stored[i]);
+  return result;
+}
+
+/// Elements column, ..., column + 3 of a row, widened; zero at and after `dim`.
+template <int Width, typename Stored>
+__device__ __forceinline__ quad load_quad(const Stored* row, std::int32_t column,
+                                          std::int32_t dim) {
+  Stored stored[quad_elements];
+  load_stored<Width>(stored, row, column, dim);
+  return widened_quad(stored);
+}
+
+/// Writes a quad as given; elements at and after `dim` are left alone.
+template <int Width, typename Stored>
+__device__ __forceinline__ void store_stored(Stored* row, std::int32_t column, std::int32_t dim,
+                                             const Stored (&values)[quad_elements]) {
+  using access = detail::packed<Stored, Width>;
+  __builtin_assume(__isGlobal(row));
+#pragma unroll
+  for (int part = 0; part < quad_elements; part += Width) {
+    access stored;
+#pragma unroll
+    for (int i = 0; i < Width; ++i) stored.value[i] = values[part + i];
+    if (column + part < dim) *reinterpret_cast<access*>(row + column + part) = stored;
+  }
+}
+
+/// Writes a quad rounded to nearest even.
+template <int Width, typename Stored>
+__device__ __forceinline__ void store_quad(Stored* row, std::int32_t column, std::int32_t dim,
+                                           const quad& values) {
+  Stored stored[quad_elements];
+#pragma unroll
+  for (int i = 0; i < quad_elements; ++i) stored[i] = narrowed<Stored>(values.value[i]);
+  store_stored<Width>(row, column, dim, stored);
+}
+
+template <typename Stored_, int Width_>
+struct row_access {
+  using stored = Stored_;
+  static constexpr int width = Width_;
+};
+
+/// Calls function(row_access<Stored, Width>{}) for a matrix whose type and access width are known
+/// at run time. The choice is made once, outside the caller's loop over rows.
+template <typename Function>
+__device__ __forceinline__ void with_row_access(dtype type, int width, Function&& function) {
+  const auto with_width = [&](auto stored) {
+    using Stored = decltype(stored);
+    switch (width) {
+      case 4: function(row_access<Stored, 4>{}); return;
+      case 2: function(row_access<Stored, 2>{}); return;
+      default: function(row_access<Stored, 1>{}); return;
+    }
+  };
+  switch (type) {
+    case dtype::f32: with_width(float{}); return;
+    case dtype::f16: with_width(numerics::f16{}); return;
+    case dtype::bf16: with_width(numerics::bf16{}); return;
+  }
+}
+
+}  // namespace warpbag::kernels

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Lanes of a warp: who am I, and the fixed reduction of N4.
+
+#include "numerics/lane_reduction.hpp"
+
+namespace warpbag::kernels {
+
+inline constexpr unsigned full_mask = 0xFFFFFFFFU;
+inline constexpr int warp_size = numerics::num_lanes;
+
+__device__ __forceinline__ int lane_index() { return static_cast<int>(threadIdx.x) % warp_size; }
+
+/// Number of this warp in the grid of one-dimensional blocks of whole warps.
+__device__ __forceinline__ std::int64_t warp_index() {
+  return (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / warp_size;
+}
+
+__device__ __forceinline__ std::int64_t num_warps() {
+  return static_cast<std::int64_t>(gridDim.x) * blockDim.x / warp_size;
+}
+
+/// Number of this thread in the grid.
+__device__ __forceinline__ std::int64_t thread_index() {
+  return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
+__device__ __forceinline__ std::int64_t num_threads() {
+  return static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+}
+
+/// The butterfly of N4 (numerics::butterfly is its scalar form); the whole warp takes part and
+/// every lane gets the result. A warp whose lanes beyond the row hold +0 gives the scalar form's
+/// bits.
+template <typename Combine = numerics::add_lanes>
+__device__ __forceinline__ float warp_butterfly(float value, Combine combine = {}) {
+#pragma unroll
+  for (int width = warp_size / 2; width > 0; width /= 2) {
+    value = combine(value, __shfl_xor_sync(full_mask, value, width));
+  }
+  return value;
+}
+
+}  // namespace warpbag::kernels

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "model/model_device.hpp"
+
+namespace warpbag::cli {
+
+struct device_options {
+  std::string name = "cpu";  ///< cpu, cuda or cuda:N
+  int threads = 0;           ///< of the CPU; 0: all that the process may use
+};
+
+void add_device_options(CLI::App& command, device_options& options);
+
+/// Throws device_unavailable, and invalid_argument for a name that is none.
+std::unique_ptr<model::model_device> make_device(const device_options& options);
+
+}  // namespace warpbag::cli

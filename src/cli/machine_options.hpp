@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/choice.hpp"
+#include "model/machine_config.hpp"
+
+namespace warpbag::cli {
+
+/// The model's options as they are written on the command line.
+struct machine_arguments {
+  model::machine_options options;
+  std::vector<std::string> pooling;  ///< FEATURE=MODE
+};
+
+/// Defaults are those of `arguments`.
+void add_machine_options(CLI::App& command, machine_arguments& arguments);
+
+/// Throws invalid_argument for a pooling that is not FEATURE=MODE.
+model::machine_options parse(const machine_arguments& arguments);
+
+/// The names of values that have no to_string.
+const choice_names<weight_decay_mode>& decay_mode_names();
+const choice_names<clipping_kind>& clipping_names();
+
+void add_bad_ids_option(CLI::App& command, bad_id_policy& policy);
+
+}  // namespace warpbag::cli

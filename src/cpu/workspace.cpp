@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/workspace.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "cpu/radix_sort.hpp"
+
+namespace warpbag::cpu {
+
+namespace {
+
+constexpr std::size_t cache_line_bytes = 64;
+
+/// Hands out the arrays of a block one after another; with base nullptr it only adds up the bytes.
+class block_cutter {
+ public:
+  explicit block_cutter(std::byte* base) : base_(base) {}
+
+  template <typename Element>
+  Element* take(std::int64_t count) {
+    return static_cast<Element*>(take_bytes(static_cast<std::size_t>(count) * sizeof(Element)));
+  }
+  void* take_bytes(std::size_t bytes) {
+    void* const result = base_ == nullptr ? nullptr : base_ + used_;
+    used_ += (bytes + cache_line_bytes - 1) & ~(cache_line_bytes - 1);
+    return result;
+  }
+  std::size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  std::size_t used_ = 0;
+};
+
+workspace_arrays cut(block_cutter& block, const problem_limits& limits, int num_threads) {
+  const std::size_t items =
+      static_cast<std::size_t>(limits.positions) *
+      (fits_packed_item(limits.rows, limits.positions) ? sizeof(packed_item) : sizeof(wide_item));
+  const std::int64_t row_floats = padded(limits.max_dim);
+  workspace_arrays arrays = {};
+  arrays.sort_items[0] = block.take_bytes(items);
+  arrays.sort_items[1] = block.take_bytes(items);
+  arrays.digit_counts =
+      block.take<std::uint32_t>(std::int64_t{num_threads} * (std::int64_t{1} << max_digit_bits));
+  arrays.thread_counts = block.take<std::int64_t>(num_threads + 1);
+  arrays.rows = block.take<std::int64_t>(limits.positions);
+  arrays.run_begins = block.take<std::uint32_t>(limits.positions + 1);
+  arrays.positions = block.take<std::uint32_t>(limits.positions);
+  arrays.bag_of_position = block.take<std::uint32_t>(limits.positions);
+  arrays.scale_of_bag = block.take<float>(limits.bags);
+  arrays.first_chunk = block.take<std::int64_t>(std::max(limits.features, limits.tables) + 1);
+  arrays.longest_bag = block.take<std::int64_t>(limits.features);
+  arrays.first_run = block.take<std::int64_t>(limits.tables + 1);
+  arrays.slice_sums = block.take<float>(numerics::num_slices * row_floats);
+  arrays.thread_scratch =
+      block.take<float>(std::int64_t{num_threads} * rows_per_thread * row_floats);
+  return arrays;
+}
+
+bool covers(const problem_limits& have, const problem_limits& want) {
+  return have.tables >= want.tables && have.features >= want.features &&
+         have.positions >= want.positions && have.bags >= want.bags && have.rows >= want.rows &&
+         have.max_dim >= want.max_dim;
+}
+
+problem_limits larger(const problem_limits& a, const problem_limits& b) {
+  return {std::max(a.tables, b.tables),
+          std::max(a.features, b.features),
+          std::max(a.positions, b.positions),
+          std::max(a.bags, b.bags),
+          std::max(a.rows, b.rows),
+          std::max(a.max_dim, b.max_dim),
+          a.weighted || b.weighted};
+}
+
+}  // namespace
+
+workspace::workspace(memory_resource& memory, int num_threads)
+    : memory_(memory), num_threads_(num_threads) {}
+
+workspace::~workspace() {
+  if (block_ != nullptr) memory_.deallocate(block_, block_bytes_, nullptr);
+}
+
+std::size_t workspace::bytes_for(const problem_limits& limits, int num_threads) {
+  block_cutter block(nullptr);
+  cut(block, limits, num_threads);
+  return block.used();
+}
+
+void workspace::reserve(const problem_limits& limits) {
+  if (block_ != nullptr && covers(limits_, limits)) return;
+  const problem_limits wanted = larger(limits_, limits);
+  const std::size_t bytes = bytes_for(wanted, num_threads_);
+  void* const block = memory_.allocate(bytes, cache_line_bytes, nullptr);
+  if (block_ != nullptr) memory_.deallocate(block_, block_bytes_, nullptr);
+  block_ = block;
+  block_bytes_ = bytes;
+  limits_ = wanted;
+  row_floats_ = padded(wanted.max_dim);
+  block_cutter cutter(static_cast<std::byte*>(block_));
+  arrays_ = cut(cutter, wanted, num_threads_);
+  std::fill_n(arrays_.longest_bag, wanted.features, 0);
+}
+
+thread_rows workspace::rows_of_thread(int thread) const {
+  float* const first = arrays_.thread_scratch + thread * rows_per_thread * row_floats_;
+  thread_rows rows = {first, first + row_floats_, first + 2 * row_floats_, {}};
+  for (int sum = 0; sum < open_sums; ++sum) {
+    rows.sums[static_cast<std::size_t>(sum)] = first + (3 + sum) * row_floats_;
+  }
+  return rows;
+}
+
+}  // namespace warpbag::cpu

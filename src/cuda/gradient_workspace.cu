@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/gradient_workspace.hpp"
+
+#include "cuda/stages.hpp"
+
+namespace warpbag::cuda {
+
+namespace {
+
+using policy = kernels::long_run_policy;
+
+/// Sums of rows wider than shared memory holds: 32 MiB whatever the dim, which is 1024 warps of the
+/// widest rows.
+constexpr std::int64_t wide_sum_elements = std::int64_t{1} << 23;
+
+class divider {
+ public:
+  explicit divider(void* base) : base_(static_cast<char*>(base)) {}
+
+  template <typename Element>
+  Element* take(std::int64_t count) {
+    auto* const part = reinterpret_cast<Element*>(base_ + bytes_);
+    bytes_ += (static_cast<std::size_t>(count) * sizeof(Element) + 255) / 256 * 256;
+    return base_ == nullptr ? nullptr : part;
+  }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  char* base_;
+  std::size_t bytes_ = 0;
+};
+
+kernels::long_run_work divide_long_run_work(divider& parts,
+                                            const operations::problem_limits& limits) {
+  kernels::long_run_work longs = {};
+  const std::int64_t longest = kernels::run_policy::longest_run;
+  const std::int64_t num_long = limits.positions / (longest + 1) + 1;
+  std::int64_t slots = limits.positions / policy::occurrences_per_slot + 1;
+  longs.counters = parts.take<kernels::long_run_counters>(1);
+  longs.runs = parts.take<kernels::long_run>(num_long);
+  longs.leaf_begins = parts.take<std::uint32_t>(num_long * numerics::num_slices);
+  longs.piece_capacity = slots;
+  longs.pieces = parts.take<kernels::piece>(slots * policy::width_classes);
+  longs.partial_stride = (limits.max_dim + 3) / 4 * 4;
+  longs.partials[0] = parts.take<float>(slots * longs.partial_stride);
+  for (int level = 0; level < policy::max_levels; ++level) {
+    slots = slots / policy::sums_per_slot + 1;
+    longs.combinations[level] = parts.take<kernels::piece>(slots);
+    longs.partials[level + 1] = parts.take<float>(slots * longs.partial_stride);
+  }
+  return longs;
+}
+
+}  // namespace
+
+gradient_workspace divide_gradient_workspace(void* base, const operations::problem_limits& limits) {
+  gradient_workspace workspace;
+  divider parts(base);
+  workspace.plan = parts.take<kernels::planned_table>(limits.tables + 1);
+  const int strips = kernels::num_strips(static_cast<std::int32_t>(limits.max_dim));
+  if (strips > kernels::gradient_walk_policy::sums_per_lane) {
+    workspace.wide_sums = parts.take<float>(wide_sum_elements);
+    workspace.wide_warps = wide_sum_elements / (std::int64_t{strips} * kernels::strip_columns);
+  }
+  if (limits.positions > kernels::run_policy::longest_run) {
+    workspace.longs = divide_long_run_work(parts, limits);
+  }
+  workspace.bytes = parts.bytes();
+  return workspace;
+}
+
+kernels::reduction make_reduction(const launch_context& context, const operations::problem& problem,
+                                  const gradient_workspace& workspace) {
+  return {context.problem, context.occurrences, problem.ids_type,
+          workspace.plan,  workspace.wide_sums, static_cast<std::int32_t>(context.limits.max_dim)};
+}
+
+unsigned gradient_blocks(const launch_context& context, const gradient_workspace& workspace,
+                         std::int64_t warps) {
+  constexpr int warps_per_block = kernels::gradient_walk_policy::warps_per_block;
+  const std::int64_t most = workspace.wide_warps > 0 ? workspace.wide_warps : warps;
+  return grid_blocks(context, std::min(warps, most) / warps_per_block, 1);
+}
+
+std::size_t reduce_gradients_workspace_bytes(const operations::problem_limits& limits) {
+  return divide_gradient_workspace(nullptr, limits).bytes;
+}
+
+}  // namespace warpbag::cuda

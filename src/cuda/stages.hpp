@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The stages of a step on a CUDA device, one .cu of the same name each. All of them enqueue on
+// context.stream and return; none allocates, waits, or reads device memory on the host. Each does
+// nothing on the device when the batch is bad (device_status::batch_fault). They throw cuda_error.
+
+#include <span>
+
+#include "cuda/launch_context.hpp"
+#include "numerics/initialisation.hpp"
+#include "operations/problem.hpp"
+
+namespace warpbag::cuda {
+
+/// Puts records into device memory by way of kernel parameters.
+void upload(cudaStream_t stream, std::span<const std::uint64_t> words, std::uint64_t* destination);
+
+/// Judges the batch; writes bag_of_position, scale_of_bag and the status.
+void check_inputs(const launch_context& context, const operations::problem& problem,
+                  std::uint32_t* bag_of_position, float* scale_of_bag);
+/// Forgets what was found since the last call; `everything`: the fault of this batch too.
+void clear_status(cudaStream_t stream, kernels::device_status* status, bool everything);
+
+/// Where deduplicate works and what it makes (workspace.hpp).
+struct deduplicate_buffers {
+  void* keys[2];
+  std::uint32_t* positions[2];
+  void* scratch;
+  std::size_t scratch_bytes;
+  std::int64_t* rows;
+  std::uint32_t* run_begins;
+  std::int32_t* num_runs;
+  std::int32_t* num_selected;
+};
+kernels::device_occurrences deduplicate(const launch_context& context,
+                                        const operations::problem& problem,
+                                        const deduplicate_buffers& buffers);
+std::size_t deduplicate_scratch_bytes(const operations::problem_limits& limits);
+
+/// Writes the first warp of each feature in pool and, behind them, the number of warps.
+void count_pool_warps(const operations::problem& problem, std::span<std::uint64_t> first_warp);
+void pool(const launch_context& context, const operations::problem& problem);
+void renormalize_rows(const launch_context& context, const operations::problem& problem);
+void sample_weight_gradient(const launch_context& context, const operations::problem& problem);
+/// numerics::advance on the step_state of every table whose gradient form is `form`.
+void advance_steps(const launch_context& context, const operations::problem& problem,
+                   operations::gradient_form form);
+void reduce_gradients(const launch_context& context, const operations::problem& problem);
+/// The optimizer on tables of gradient form sparse; steps are already advanced.
+void update_rows(const launch_context& context, const operations::problem& problem);
+
+void initialize_rows(const launch_context& context, const operations::table_record& table,
+                     numerics::init_kind kind, float scale);
+void fill(const launch_context& context, float* memory, std::int64_t count, float value);
+
+/// Bytes of launch_context::gradient_workspace (256-byte aligned).
+std::size_t reduce_gradients_workspace_bytes(const operations::problem_limits& limits);
+
+}  // namespace warpbag::cuda

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a build without CUDA says when it is asked for a CUDA device.
+
+#include "operations/backend.hpp"
+#include "operations/device_access.hpp"
+#include "operations/device_memory.hpp"
+
+namespace warpbag::operations {
+
+namespace {
+
+[[noreturn]] void refuse() {
+  throw device_unavailable("this build of warpbag has no CUDA backend (WARPBAG_CUDA)");
+}
+
+}  // namespace
+
+std::unique_ptr<backend> make_cuda_backend(const resources&) { refuse(); }
+std::unique_ptr<device_access> make_cuda_device_access(const resources&) { refuse(); }
+memory_resource& cuda_memory_resource(int) { refuse(); }
+std::size_t cuda_workspace_bytes(const problem_limits&) { refuse(); }
+
+}  // namespace warpbag::operations

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What a backend keeps on the device, in one allocation.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "operations/problem.hpp"
+
+namespace warpbag::cuda {
+
+/// Rows whose numbers, and one more for "no row", fit in 32 bits are sorted by 32-bit keys.
+inline bool has_narrow_keys(std::int64_t total_rows) { return total_rows < 0xFFFFFFFF; }
+
+/// Byte offsets of the parts, each a multiple of 256.
+struct workspace_layout {
+  std::size_t records;             // table_records, feature_records, first warps of pool
+  std::size_t bag_of_position;     // u32 [positions]
+  std::size_t scale_of_bag;        // f32 [bags]
+  std::size_t keys[2];             // u32 or u64 [positions]: the sort goes to and fro
+  std::size_t positions[2];        // u32 [positions]
+  std::size_t sort_scratch;        // of CUB
+  std::size_t sort_scratch_bytes;  //
+  std::size_t rows;                // i64 [runs], runs = min(positions, rows)
+  std::size_t run_begins;          // u32 [runs + 1]
+  std::size_t counts;              // i32: number of runs, number of run begins found
+  std::size_t gradient;            // of reduce_gradients
+  std::size_t bytes;               // of all
+};
+
+workspace_layout make_workspace_layout(const operations::problem_limits& limits);
+
+/// Words of 8 bytes that the records of a problem take.
+std::size_t record_words(std::int64_t num_tables, std::int64_t num_features);
+
+/// The smallest limits that both fit in.
+operations::problem_limits united(const operations::problem_limits& a,
+                                  const operations::problem_limits& b);
+bool within(const operations::problem& problem, const operations::problem_limits& limits);
+
+}  // namespace warpbag::cuda

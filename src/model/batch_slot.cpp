@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/batch_slot.hpp"
+
+#include <cstring>
+
+namespace warpbag::model {
+
+namespace {
+
+/// Every array of the block begins at a multiple of this.
+constexpr std::size_t alignment = 16;
+
+constexpr std::size_t aligned(std::size_t bytes) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
+/// Makes `memory` hold `bytes`; half as much again, so that batches of slowly growing bags do not
+/// allocate at each step.
+void make_room(model_device& device, std::unique_ptr<twin_memory>& memory, std::size_t& capacity,
+               std::size_t bytes) {
+  if (bytes <= capacity && memory != nullptr) return;
+  memory.reset();
+  capacity = bytes + bytes / 2;
+  memory = device.make_twin_memory(capacity);
+}
+
+}  // namespace
+
+/// Lays arrays end to end: counts bytes while there is no memory, then copies.
+class batch_slot::packer {
+ public:
+  packer() = default;
+  explicit packer(twin_memory& memory) : memory_(&memory) {}
+
+  std::size_t bytes() const { return bytes_; }
+
+  /// Copies `values` in and returns where they are on the device.
+  template <typename Value>
+  const Value* add(std::span<const Value> values) {
+    std::byte* const host = take(values.size_bytes());
+    if (host == nullptr) return nullptr;
+    if (!values.empty()) std::memcpy(host, values.data(), values.size_bytes());
+    return reinterpret_cast<const Value*>(memory_->device() + (host - memory_->host()));
+  }
+
+  const std::int64_t* add_zeros(std::size_t count) {
+    std::byte* const host = take(count * sizeof(std::int64_t));
+    if (host == nullptr) return nullptr;
+    std::memset(host, 0, count * sizeof(std::int64_t));
+    return reinterpret_cast<const std::int64_t*>(memory_->device() + (host - memory_->host()));
+  }
+
+ private:
+  std::byte* take(std::size_t size) {
+    const std::size_t begin = bytes_;
+    bytes_ += aligned(size);
+    return memory_ == nullptr ? nullptr : memory_->host() + begin;
+  }
+
+  twin_memory* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+void batch_slot::fill(const batch& samples) {
+  wait();
+  num_samples_ = samples.num_samples();
+  const auto count = static_cast<std::size_t>(num_samples_);
+
+  const auto pack = [&](packer packing) {
+    labels_ = packing.add(std::span<const float>(samples.labels));
+    bags_.clear();
+    for (std::size_t f = 0; f < multi_hot_.size(); ++f) {
+      const feature_batch& feature = samples.features[f];
+      const auto num_ids = static_cast<std::int64_t>(feature.ids.size());
+      const index_view ids(packing.add(std::span<const std::int64_t>(feature.ids)), num_ids);
+      const float* const weights =
+          feature.weights.empty() ? nullptr : packing.add(std::span<const float>(feature.weights));
+      if (multi_hot_[f]) {
+        const auto* const offsets = packing.add(std::span<const std::int64_t>(feature.offsets));
+        bags_.push_back(
+            jagged_view::csr(ids, index_view(offsets, num_samples_ + 1), true, weights));
+      } else {
+        bags_.push_back(jagged_view::fixed(ids, num_samples_, 1, weights));
+      }
+    }
+    for (std::size_t f = 0; f < multi_hot_.size(); ++f) bags_.push_back(bags_[f]);
+    const index_view zeros(packing.add_zeros(count), num_samples_);
+    bags_.push_back(jagged_view::fixed(zeros, num_samples_, 1));
+    return packing.bytes();
+  };
+
+  make_room(*device_, inputs_, input_capacity_, pack(packer()));
+  input_bytes_ = pack(packer(*inputs_));
+  host_labels_ = reinterpret_cast<const float*>(inputs_->host());
+
+  make_room(*device_, results_, result_capacity_, 2 * count * sizeof(float));
+  logits_ = reinterpret_cast<float*>(results_->device());
+  losses_ = logits_ + count;
+}
+
+void batch_slot::copy_inputs() { inputs_->copy_to_device(input_bytes_); }
+
+void batch_slot::copy_results() {
+  results_->copy_to_host(2 * static_cast<std::size_t>(num_samples_) * sizeof(float));
+}
+
+void batch_slot::wait() {
+  if (results_ != nullptr) results_->wait();
+}
+
+std::span<const float> batch_slot::host_logits() const noexcept {
+  return {reinterpret_cast<const float*>(results_->host()), static_cast<std::size_t>(num_samples_)};
+}
+
+std::span<const float> batch_slot::host_losses() const noexcept {
+  const auto count = static_cast<std::size_t>(num_samples_);
+  return {reinterpret_cast<const float*>(results_->host()) + count, count};
+}
+
+std::span<const float> batch_slot::host_labels() const noexcept {
+  return {host_labels_, static_cast<std::size_t>(num_samples_)};
+}
+
+}  // namespace warpbag::model
