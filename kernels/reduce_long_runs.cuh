@@ -176,7 +176,7 @@ template <typename Gradient>
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size)
     sum_pieces(const __grid_constant__ reduction work,
                const __grid_constant__ long_run_work longs) {
-  __shared__ gradient_ring<Gradient> rings[gradient_walk_policy::warps_per_block];
+  __shared__ alignas(16) gradient_ring<Gradient> rings[gradient_walk_policy::warps_per_block];
   gradient_ring<Gradient>& ring = rings[threadIdx.x / warp_size];
   const lane_group group(static_cast<int>(blockIdx.y));
   const std::int64_t groups = warp_size / group.width;
@@ -196,8 +196,7 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
         walk.sum_runs(
             item.begin, end, 0, [&](std::int32_t) { return end; },
             [&](std::int32_t, const quad& sum) {
-              store_quad<quad_elements>(longs.partial(0, item.slot), column,
-                                        static_cast<std::int32_t>(longs.partial_stride),
+              store_quad<quad_elements>(longs.partial(0, item.slot), column, dim,
                                         within_row(sum, column, dim));
             });
       }
@@ -206,15 +205,15 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
   }
 }
 
-/// Adds `count` rows of partial sums from `slot` on to a lane's quad, in order.
+/// Adds `count` rows of partial sums from `slot` on to a lane's quad, in order. A partial row has
+/// room for whole quads, and of these only the ones that begin within `dim` are written.
 __device__ __forceinline__ void add_partials(quad& sum, const long_run_work& longs, int level,
                                              std::uint32_t slot, std::uint32_t count,
-                                             std::int32_t column) {
-  const auto stride = static_cast<std::int32_t>(longs.partial_stride);
+                                             std::int32_t column, std::int32_t dim) {
   const float* row = longs.partial(level, slot);
 #pragma unroll 4
   for (std::uint32_t i = 0; i < count; ++i) {
-    add_quad(sum, load_quad<quad_elements>(row + std::int64_t{i} * stride, column, stride));
+    add_quad(sum, load_quad<quad_elements>(row + i * longs.partial_stride, column, dim));
   }
 }
 
@@ -230,9 +229,8 @@ __global__ void __launch_bounds__(256)
     for (int strip = 0; strip < num_strips(dim); ++strip) {
       const std::int32_t column = column_of(group, strip);
       quad sum = {};
-      add_partials(sum, longs, level, item.begin, item.count, column);
-      store_quad<quad_elements>(longs.partial(level + 1, item.slot), column,
-                                static_cast<std::int32_t>(longs.partial_stride), sum);
+      add_partials(sum, longs, level, item.begin, item.count, column, dim);
+      store_quad<quad_elements>(longs.partial(level + 1, item.slot), column, dim, sum);
     }
   }
 }
@@ -283,7 +281,8 @@ class long_run_sum {
   /// A whole node enters as one occurrence.
   __device__ __forceinline__ void add_node(std::uint32_t begin, std::uint32_t count) {
     if (count >= long_run_policy::shortest_piece) {
-      add_partials(sums_.block, longs_, 0, slot_of_occurrence(begin), 1, walk_.column());
+      add_partials(sums_.block, longs_, 0, slot_of_occurrence(begin), 1, walk_.column(),
+                   walk_.dim());
       return;
     }
     const std::uint32_t end = begin + count;
@@ -302,7 +301,7 @@ class long_run_sum {
       slot /= long_run_policy::sums_per_slot;
       sums = (sums + numerics::block_occurrences - 1) / numerics::block_occurrences;
     }
-    add_partials(sums_.block, longs_, level, slot, sums, walk_.column());
+    add_partials(sums_.block, longs_, level, slot, sums, walk_.column(), walk_.dim());
   }
 
   const reduction& work_;

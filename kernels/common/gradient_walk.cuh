@@ -57,6 +57,7 @@ class gradient_walk {
         dim_(dim),
         column_(column) {}
 
+  __device__ __forceinline__ std::int32_t dim() const { return dim_; }
   __device__ __forceinline__ std::int32_t column() const { return column_; }
 
   /// Sums the occurrences [begin, end), which are whole runs. run_end(run) is where a run ends,

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -24,7 +25,7 @@ class host_memory final : public memory_resource {
   void* allocate(std::size_t bytes, std::size_t alignment, cuda_stream) override {
     const bool huge = bytes >= huge_block_bytes;
     const std::size_t aligned_to =
-        std::max(huge ? huge_page_bytes : sizeof(std::max_align_t), alignment);
+        std::max(huge ? huge_page_bytes : alignof(std::max_align_t), alignment);
     // No object is larger than a pointer difference.
     if (bytes > static_cast<std::size_t>(PTRDIFF_MAX) - aligned_to) fail(bytes);
     // aligned_alloc takes a multiple of the alignment, and not zero.

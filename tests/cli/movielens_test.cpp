@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// MovieLens-100k, when it is there: scripts/fetch_movielens fetches it.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "cli/program.hpp"
+
+namespace warpbag::cli {
+namespace {
+
+std::string movielens_file() {
+  const char* const folder = std::getenv("WARPBAG_MOVIELENS");
+  return std::string(folder == nullptr ? WARPBAG_MOVIELENS : folder) + "/ml-100k.inter";
+}
+
+TEST(MovieLens, trains_to_the_auc_of_a_factorization_machine) {
+  const std::string file = movielens_file();
+  if (!std::filesystem::exists(file)) {
+    GTEST_SKIP() << file << " is not there; scripts/fetch_movielens fetches it";
+  }
+  const program_result run = run_program({"train", "--data", file, "--json"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const nlohmann::json result = run.last_event();
+  std::cout << result.dump() << '\n';
+  EXPECT_GT(result["validation_auc"], 0.78);
+  EXPECT_LT(result["validation_loss"], 0.57);
+}
+
+}  // namespace
+}  // namespace warpbag::cli

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/program.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace warpbag::cli {
+
+namespace {
+
+/// In the child: becomes the program, stdout to `out`, stderr to the file `errors`.
+[[noreturn]] void become_program(const std::vector<std::string>& arguments, int out,
+                                 const std::string& errors) {
+  std::vector<std::string> words = {WARPBAG_PROGRAM};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  const int error_file = ::open(errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  ::dup2(out, STDOUT_FILENO);
+  ::dup2(error_file, STDERR_FILENO);
+  ::execv(WARPBAG_PROGRAM, pointers.data());
+  ::_exit(127);
+}
+
+}  // namespace
+
+std::vector<nlohmann::json> program_result::events() const {
+  std::vector<nlohmann::json> events;
+  std::istringstream lines(out);
+  for (std::string line; std::getline(lines, line);) events.push_back(nlohmann::json::parse(line));
+  return events;
+}
+
+nlohmann::json program_result::last_event() const {
+  const std::vector<nlohmann::json> all = events();
+  if (all.empty()) return {};
+  return all.back();
+}
+
+program_result run_program(const std::vector<std::string>& arguments,
+                           const std::function<void(int, std::string_view)>& on_line) {
+  const scratch_folder scratch;
+  const std::string errors = scratch / "stderr";
+  int out[2] = {};
+  if (::pipe2(out, O_CLOEXEC) != 0) return {};
+  const int pid = ::fork();
+  if (pid == 0) become_program(arguments, out[1], errors);
+  ::close(out[1]);
+
+  program_result result;
+  std::size_t line_begin = 0;
+  char buffer[4096];
+  for (ssize_t size = 0; (size = ::read(out[0], buffer, sizeof(buffer))) > 0;) {
+    result.out.append(buffer, static_cast<std::size_t>(size));
+    for (std::size_t end = 0; (end = result.out.find('\n', line_begin)) != std::string::npos;) {
+      if (on_line) on_line(pid, std::string_view(result.out).substr(line_begin, end - line_begin));
+      line_begin = end + 1;
+    }
+  }
+  ::close(out[0]);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  result.err = read_file(errors);
+  return result;
+}
+
+scratch_folder::scratch_folder() {
+  std::string name = (std::filesystem::temp_directory_path() / "warpbag-cli-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
+  path_ = name;
+}
+
+scratch_folder::~scratch_folder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string read_file(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  EXPECT_TRUE(in.is_open()) << file;
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_file(const std::filesystem::path& file, std::string_view text) {
+  std::ofstream out(file, std::ios::binary);
+  out << text;
+  EXPECT_TRUE(out.good()) << file;
+}
+
+}  // namespace warpbag::cli

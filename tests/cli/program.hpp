@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Runs the built program as a user would.
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace warpbag::cli {
+
+struct program_result {
+  int exit_code = -1;  ///< -signal when a signal ended it
+  std::string out;
+  std::string err;
+
+  /// stdout as JSON lines.
+  std::vector<nlohmann::json> events() const;
+  /// The last line of stdout as JSON.
+  nlohmann::json last_event() const;
+};
+
+/// `on_line`: called with the process id and each line of stdout as it comes.
+program_result run_program(const std::vector<std::string>& arguments,
+                           const std::function<void(int, std::string_view)>& on_line = {});
+
+/// A folder of its own for each test, removed with it.
+class scratch_folder {
+ public:
+  scratch_folder();
+  scratch_folder(const scratch_folder&) = delete;
+  scratch_folder& operator=(const scratch_folder&) = delete;
+  ~scratch_folder();
+
+  std::string operator/(std::string_view name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read_file(const std::filesystem::path& file);
+void write_file(const std::filesystem::path& file, std::string_view text);
+
+}  // namespace warpbag::cli

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows that occur in a large part of a batch, which a GPU cuts into pieces: to the last bit what
+// one CPU thread makes of them.
+
+#include <gtest/gtest.h>
+
+#include "operations/backend.hpp"
+#include "support/configuration.hpp"
+#include "support/test_device.hpp"
+
+namespace warpbag {
+namespace {
+
+support::problem_data trained(const support::configuration& configuration,
+                              const support::backend_choice& choice) {
+  const auto device = choice.make_device();
+  const auto backend = device->make_backend();
+  support::problem_data data = support::make_tables(configuration);
+  for (std::int64_t step = 0; step < configuration.steps; ++step) {
+    support::draw_batch(configuration, step, data);
+    support::placed_problem placed(data, *device);
+    support::run_step(*backend, placed.get());
+    placed.fetch();
+  }
+  return data;
+}
+
+support::configuration one_table(std::int32_t dim, std::int64_t num_rows, std::int64_t num_bags,
+                                 std::int64_t num_lookups) {
+  support::configuration configuration;
+  configuration.seed = 4711;
+  configuration.steps = 2;
+  support::table_configuration table;
+  table.num_rows = num_rows;
+  table.dim = dim;
+  table.optimizer.kind = optimizer_kind::rowwise_adagrad;
+  configuration.tables = {table};
+  support::feature_configuration feature;
+  feature.mode = pooling_mode::sum;
+  feature.layout = support::bag_layout::offsets;
+  feature.num_bags = num_bags;
+  feature.num_lookups = num_lookups;
+  feature.batch = num_bags;
+  configuration.features = {feature};
+  return configuration;
+}
+
+class HotRows : public ::testing::TestWithParam<support::backend_choice> {
+ protected:
+  void expect_same_bits(const support::configuration& configuration) {
+    SCOPED_TRACE(::testing::PrintToString(configuration));
+    support::problem_data expected = trained(configuration, support::cpu_backend(1));
+    support::problem_data actual = trained(configuration, GetParam());
+    EXPECT_EQ(support::difference(expected, actual), "");
+  }
+};
+
+TEST_P(HotRows, one_row_has_every_lookup) {
+  for (const std::int64_t lookups : {256, 257, 320, 1000, 5000, 20000}) {
+    auto configuration = one_table(8, 5, lookups, lookups);
+    configuration.features[0].ids = support::id_choice::equal;
+    expect_same_bits(configuration);
+  }
+}
+
+TEST_P(HotRows, one_bag_has_every_lookup_of_one_row) {  // one leaf, many levels of blocks
+  for (const std::int64_t lookups : {257, 321, 4097, 30000}) {
+    auto configuration = one_table(4, 3, 1, lookups);
+    configuration.features[0].ids = support::id_choice::equal;
+    configuration.features[0].mode = pooling_mode::mean;
+    expect_same_bits(configuration);
+  }
+}
+
+TEST_P(HotRows, bags_of_all_sizes_share_few_rows) {
+  for (const std::int32_t dim : {1, 3, 20, 64, 130, 1100}) {
+    for (const auto mode : {pooling_mode::sum, pooling_mode::max, pooling_mode::none}) {
+      auto configuration = one_table(dim, 6, 90, dim > 1000 ? 2000 : 4000);
+      configuration.features[0].bags = support::bag_choice::one_takes_most;
+      configuration.features[0].mode = mode;
+      if (dim == 20) configuration.gradient_type = dtype::f16;
+      if (dim == 64) configuration.gradient_type = dtype::bf16;
+      expect_same_bits(configuration);
+    }
+  }
+}
+
+TEST_P(HotRows, features_share_a_table) {
+  auto configuration = one_table(12, 7, 300, 3000);
+  auto feature = configuration.features[0];
+  for (const std::int64_t lookups : {100, 0, 900, 5000}) {
+    feature.num_lookups = lookups;
+    feature.ids = lookups == 900 ? support::id_choice::equal : support::id_choice::uniform;
+    configuration.features.push_back(feature);
+  }
+  auto other = configuration.tables[0];
+  other.dim = 33;
+  other.optimizer.kind = optimizer_kind::lamb;
+  other.form = operations::gradient_form::dense;
+  configuration.tables.push_back(other);
+  feature.table = 1;
+  configuration.features.push_back(feature);
+  expect_same_bits(configuration);
+}
+
+WARPBAG_FOR_EVERY_BACKEND(HotRows);
+
+}  // namespace
+}  // namespace warpbag
