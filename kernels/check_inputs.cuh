@@ -111,7 +111,8 @@ __device__ void record_batch(const device_problem& problem) {
   status.fault_table = feature.table;
   status.fault_value = load_index<Index>(fault.is_id ? feature.ids : feature.offsets, fault.index);
   status.fault_bag =
-      fault.is_id ? bag_of(problem, feature, fault.index) - feature.first_bag : fault.index;
+      fault.is_id ? bag_within_feature(problem, feature, static_cast<std::uint32_t>(fault.index))
+                  : fault.index;
 }
 
 /// Lookups of a bag that count in its mean, for the whole warp, whose lanes share the ids.

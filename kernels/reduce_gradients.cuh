@@ -60,9 +60,9 @@ class run_group {
 
   __device__ __forceinline__ void reduce() const {
     if (table_.gradient.form == operations::gradient_form::fused) {
-      for (std::int32_t run = first_; run < last_; ++run) {
-        prefetch_row(table_, group_, work_.occurrences.rows[run] - table_.first_row);
-      }
+      const std::int64_t* const rows = work_.occurrences.rows + first_;
+      prefetch_rows(table_, group_, last_ - first_,
+                    [&](unsigned i) { return rows[i] - table_.first_row; });
     }
     for (int strip = 0; strip < num_strips(table_.dim); ++strip) sum_strip(strip);
     for (std::int32_t run = first_; run < last_; ++run) {
@@ -75,6 +75,16 @@ class run_group {
   __device__ __forceinline__ bool is_long(std::int32_t run) const {
     const std::uint32_t* begins = work_.occurrences.run_begins;
     return begins[run + 1] - begins[run] > run_policy::longest_run;
+  }
+
+  /// First long run after a short one, or last_: where all that follow are short together, that is
+  /// seen at once.
+  __device__ __forceinline__ std::int32_t end_of_short_runs(std::int32_t run) const {
+    const std::uint32_t* begins = work_.occurrences.run_begins;
+    if (begins[last_] - begins[run] <= run_policy::longest_run) return last_;
+    std::int32_t end = run + 1;
+    while (end < last_ && !is_long(end)) ++end;
+    return end;
   }
 
   __device__ __forceinline__ lane_gradient sums_of(std::int32_t run) const {
@@ -97,8 +107,7 @@ class run_group {
         ++run;
         continue;
       }
-      std::int32_t end = run + 1;
-      while (end < last_ && !is_long(end)) ++end;
+      const std::int32_t end = end_of_short_runs(run);
       walk.sum_runs(
           begins[run], begins[end], run, [&](std::int32_t r) { return begins[r + 1]; },
           [&](std::int32_t r, const quad& sum) {

@@ -131,7 +131,8 @@ __device__ __forceinline__ void append_item(const long_run_work& longs, const tr
 }
 
 /// A block per run. Leaves are found by 64 binary searches side by side.
-__global__ void __launch_bounds__(long_run_policy::cut_threads)
+__global__ void __launch_bounds__(long_run_policy::cut_threads,
+                                  long_run_policy::cut_blocks_per_multiprocessor)
     cut_long_runs(const __grid_constant__ reduction work,
                   const __grid_constant__ long_run_work longs) {
   const std::uint32_t num_runs = longs.counters->runs;
@@ -155,8 +156,9 @@ __global__ void __launch_bounds__(long_run_policy::cut_threads)
       if (thread < numerics::num_slices) {
         const feature_record& feature = work.problem.features[tree.feature];
         leaf_begins[thread] = first_occurrence(tree.begin, tree.end, [&](std::uint32_t i) {
-          const std::uint32_t bag =
-              bag_within_feature(work.problem, feature, work.occurrences.positions[i]);
+          const std::uint32_t position = work.occurrences.positions[i];
+          const std::uint32_t bag = bag_within_feature(
+              work.problem, feature, position - static_cast<std::uint32_t>(feature.first_position));
           return slice_of_bag(feature, bag) >= thread;
         });
       }
@@ -173,7 +175,8 @@ __global__ void __launch_bounds__(long_run_policy::cut_threads)
 
 /// blockIdx.y: the class of group widths. A warp takes as many pieces as it has groups.
 template <typename Gradient>
-__global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size)
+__global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
+                                  gradient_walk_policy::blocks_per_multiprocessor)
     sum_pieces(const __grid_constant__ reduction work,
                const __grid_constant__ long_run_work longs) {
   __shared__ alignas(16) gradient_ring<Gradient> rings[gradient_walk_policy::warps_per_block];
@@ -311,7 +314,8 @@ class long_run_sum {
 };
 
 template <typename Gradient>
-__global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size)
+__global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
+                                  long_run_policy::finish_blocks_per_multiprocessor)
     finish_long_runs(const __grid_constant__ reduction work,
                      const __grid_constant__ long_run_work longs) {
   __shared__ walk_storage<Gradient> storages[gradient_walk_policy::warps_per_block];

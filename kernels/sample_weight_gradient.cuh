@@ -11,7 +11,9 @@ namespace warpbag::kernels {
 
 struct weight_gradient_policy {
   static constexpr int lookups_in_flight = 4;  // a row and a gradient each
-  static constexpr int threads = 256;
+  static constexpr int threads = 128;
+  // 96 registers a thread: with 80 the eight quads in flight spill.
+  static constexpr int blocks_per_multiprocessor = 5;
 };
 
 /// What a lane knows of one of the warp's 32 positions. Offsets are in elements.
@@ -37,10 +39,12 @@ __device__ __forceinline__ weighted_lookup find_lookup(const device_problem& pro
   const table_record& table = problem.tables[feature.table];
   const std::int64_t id = load_index<Index>(feature.ids, lookup.position);
   if (!is_occurrence(table, id)) return lookup;
-  const std::int64_t bag = bag_of(problem, feature, lookup.position);
+  const std::uint32_t bag =
+      bag_within_feature(problem, feature, static_cast<std::uint32_t>(lookup.position));
   lookup.row_offset = id * table.row_stride;
-  lookup.gradient_offset = (bag - feature.first_bag) * feature.gradient_stride;
-  if (feature.mode == pooling_mode::mean) lookup.scale = problem.scale_of_bag[bag];
+  lookup.gradient_offset = bag * feature.gradient_stride;
+  if (feature.mode == pooling_mode::mean)
+    lookup.scale = problem.scale_of_bag[feature.first_bag + bag];
   return lookup;
 }
 
@@ -120,7 +124,8 @@ __device__ __forceinline__ float dot_products_of_feature(const device_problem& p
 }
 
 template <typename Gradient>
-__global__ void __launch_bounds__(weight_gradient_policy::threads)
+__global__ void __launch_bounds__(weight_gradient_policy::threads,
+                                  weight_gradient_policy::blocks_per_multiprocessor)
     sample_weight_gradient_kernel(const __grid_constant__ device_problem problem,
                                   index_type ids_type) {
   if (problem.status->batch_fault != 0) return;

@@ -33,11 +33,12 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
         lane_sums(sums[threadIdx.x / warp_size][0], work.wide_sums, work.max_dim, table.dim);
     for (std::int64_t item = first; item < last; ++item) {
       const row_view values(table.gradient.values, table.gradient.value_type, table.dim, table.dim,
-                            item);
+                            item, plan.value_width);
       for (int strip = 0; strip < num_strips(table.dim); ++strip) {
         gradient.store(strip, values.load(column_of(group, strip)));
       }
-      row_updater(table, plan.factors, group, table.gradient.rows[item], gradient).update();
+      row_updater(table, plan.factors, group, table.gradient.rows[item], gradient, plan.row_width)
+          .update();
     }
     __syncwarp();
   }

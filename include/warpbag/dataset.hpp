@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "warpbag/export.hpp"
@@ -99,9 +100,12 @@ class WARPBAG_EXPORT dataset {
   /// Throws invalid_argument for a sample outside [0, num_samples()).
   void gather(std::span<const std::int64_t> samples, batch& out) const;
 
-  /// A 64-bit hash of all that training reads: names, table sizes, ids, weights, labels. By it a
-  /// resumed run notices that its data changed.
+  /// A 64-bit hash of all that training reads: names, table sizes, tokens, ids, weights, labels,
+  /// times. By it a resumed run notices that its data changed.
   std::uint64_t fingerprint() const noexcept;
+
+  /// Hands the parts back, to make another dataset of.
+  dataset_parts release() && noexcept { return std::move(parts_); }
 
  private:
   dataset_parts parts_;

@@ -20,11 +20,11 @@ namespace warpbag {
 
 class file_system;  // src/io/file_system.hpp: where tests make the disk fail
 
-enum class safetensors_type : std::uint8_t { f16, bf16, f32, f64, i32, i64, u64 };
+enum class safetensors_type : std::uint8_t { f16, bf16, f32, f64, i32, i64, u64, u8 };
 
 WARPBAG_EXPORT std::size_t size_of(safetensors_type type) noexcept;
 
-/// The name in the header: F16, BF16, F32, F64, I32, I64, U64.
+/// The name in the header: F16, BF16, F32, F64, I32, I64, U64, U8.
 WARPBAG_EXPORT std::string_view to_string(safetensors_type type);
 
 /// A tensor of a file: row-major, little-endian, without padding.

@@ -3,6 +3,7 @@
 // Raw tokens of a data file (user names, item codes, genre words) to dense ids.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,11 @@ class WARPBAG_EXPORT token_vocabulary {
   std::string_view token(std::uint32_t id) const;
 
   std::int64_t size() const noexcept { return static_cast<std::int64_t>(ends_.size()); }
+
+  /// All tokens, one after the other in the order of their ids, and where each ends: what to store.
+  /// id_of() for each in that order makes the same vocabulary. Both live until the next id_of().
+  std::string_view bytes() const noexcept { return bytes_; }
+  std::span<const std::uint64_t> ends() const noexcept { return ends_; }
 
  private:
   struct slot {

@@ -15,17 +15,6 @@ __device__ __forceinline__ std::int64_t begin_of_bag(const feature_record& featu
                                          : range_of_bag<std::int64_t>(feature, bag).begin;
 }
 
-/// Bag of a position within its feature. Positions are below 2^32, so 32-bit division does.
-__device__ __forceinline__ std::uint32_t bag_within_feature(const device_problem& problem,
-                                                            const feature_record& feature,
-                                                            std::uint32_t position) {
-  if (feature.offsets != nullptr) {
-    return problem.bag_of_position[position] - static_cast<std::uint32_t>(feature.first_bag);
-  }
-  return (position - static_cast<std::uint32_t>(feature.first_position)) /
-         static_cast<std::uint32_t>(feature.hotness);
-}
-
 /// numerics::slice_of; 64-bit division costs four times a 32-bit one and is rarely needed.
 __device__ __forceinline__ std::int32_t slice_of_bag(const feature_record& feature,
                                                      std::uint32_t bag) {
@@ -60,7 +49,7 @@ __device__ __forceinline__ occurrence find_occurrence(const device_problem& prob
   }
   const feature_record& feature = problem.features[result.feature];
   const std::uint32_t local = position - static_cast<std::uint32_t>(feature.first_position);
-  result.bag = bag_within_feature(problem, feature, position);
+  result.bag = bag_within_feature(problem, feature, local);
   result.slice = slice_of_bag(feature, result.bag);
   const std::uint32_t gradient_row = feature.mode == pooling_mode::none ? local : result.bag;
   result.gradient_element = static_cast<std::int64_t>(gradient_row) * feature.gradient_stride;

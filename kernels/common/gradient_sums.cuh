@@ -36,19 +36,17 @@ struct nested_sums {
   int in_block = 0;        // occurrences in `block`; 0 only before the first one
   bool only_block = true;  // nothing has ended yet
 
-  /// Ends the block and the sums around it up to `level`.
+  /// Ends the block and the sums around it up to `level`. Each level asks its own bit: a chain of
+  /// early returns would become as many copies of all the sums.
   __device__ __forceinline__ void end(int level) {
+    const unsigned ended = (1U << level) - 1U;
     fold(leaf, block);
     in_block = 0;
     only_block = false;
-    if (level < leaf_ended) return;
-    fold(node_of_4, leaf);
-    if (level < node_of_4_ended) return;
-    fold(node_of_16, node_of_4);
-    if (level < node_of_16_ended) return;
-    fold(tree, node_of_16);
-    if (level < tree_ended) return;
-    fold(total, tree);
+    if ((ended & 1U << block_ended) != 0) fold(node_of_4, leaf);
+    if ((ended & 1U << leaf_ended) != 0) fold(node_of_16, node_of_4);
+    if ((ended & 1U << node_of_4_ended) != 0) fold(tree, node_of_16);
+    if ((ended & 1U << node_of_16_ended) != 0) fold(total, tree);
   }
 
   /// Makes room for an occurrence before which `level` sums end (0: none).

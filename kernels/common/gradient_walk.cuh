@@ -17,19 +17,21 @@
 namespace warpbag::kernels {
 
 struct gradient_walk_policy {
-  // 8 rows of 512 bytes in flight per warp: 20 warps keep 80 KiB in flight per multiprocessor,
-  // while 3.4 TB/s at 0.8 us of latency over 132 multiprocessors ask for 20 KiB.
-  static constexpr int rows_in_flight = 8;
+  // The ring holds two batches: one on its way while the other is added. 16 warps with 4 rows of
+  // 512 bytes keep 40 KiB in flight per multiprocessor, while 3.4 TB/s at 0.8 us of latency over
+  // 132 multiprocessors ask for 20 KiB.
+  static constexpr int rows_per_batch = 4;
+  static constexpr int rows_in_ring = 2 * rows_per_batch;
   // Lane-private quads for finished sums: 4 KiB per warp, as much as the ring.
   static constexpr int sums_per_lane = 8;
   // 32 KiB of shared memory per block, which needs no opting in.
   static constexpr int warps_per_block = 4;
-  // 96 registers a thread: with 80 (6 blocks) the optimizer's divisions and roots spill.
-  static constexpr int blocks_per_multiprocessor = 5;
+  // 128 registers a thread: with 96 (5 blocks) the sums and the optimizer spill.
+  static constexpr int blocks_per_multiprocessor = 4;
 };
 
 template <typename Gradient>
-using gradient_ring = Gradient[gradient_walk_policy::rows_in_flight][strip_columns];
+using gradient_ring = Gradient[gradient_walk_policy::rows_in_ring][strip_columns];
 
 /// What a lane knows of the occurrence it looked up.
 template <typename Gradient>
@@ -76,22 +78,24 @@ class gradient_walk {
       slice = group_.broadcast(item.where.slice, group_.width - 1);
       const bool whole_quads = has_whole_quads(item);
       const bool has_winners = __any_sync(group_.mask, item.where.position_in_bag >= 0) != 0;
+      start_batch(item, 0, count, whole_quads);
 #pragma unroll 1
-      for (int k = 0; k < rows_in_flight; ++k) start_copy(item, k, count, whole_quads);
+      for (int first = 0; first < count; first += rows_per_batch) {
+        start_batch(item, first + rows_per_batch, count, whole_quads);
+        __pipeline_wait_prior(1);
+        const int last = min(first + rows_per_batch, count);
 #pragma unroll 1
-      for (int k = 0; k < count; ++k) {
-        sums.before_occurrence(group_.broadcast(item.level, k));
-        __pipeline_wait_prior(rows_in_flight - 1);
-        const quad term = load(slots_ + slot_offset(k));
-        const float scale = group_.broadcast(item.scale, k);
-        if (has_winners) {
-          add_won(sums.block, term, scale, columns_won(item, k));
-        } else {
-          add(sums.block, term, scale);
-        }
-        ++sums.in_block;
-        start_copy(item, k + rows_in_flight, count, whole_quads);
-        if (chunk + static_cast<unsigned>(k) + 1 == end_of_run) {
+        for (int k = first; k < last; ++k) {
+          sums.before_occurrence(group_.broadcast(item.level, k));
+          const quad term = load(slots_ + slot_offset(k));
+          const float scale = group_.broadcast(item.scale, k);
+          if (has_winners) {
+            add_won(sums.block, term, scale, columns_won(item, k));
+          } else {
+            add(sums.block, term, scale);
+          }
+          ++sums.in_block;
+          if (chunk + static_cast<unsigned>(k) + 1 != end_of_run) continue;
           sink(run, sums.finish());
           ++run;
           if (end_of_run < end) end_of_run = run_end(run);
@@ -101,7 +105,8 @@ class gradient_walk {
   }
 
  private:
-  static constexpr int rows_in_flight = gradient_walk_policy::rows_in_flight;
+  static constexpr int rows_per_batch = gradient_walk_policy::rows_per_batch;
+  static constexpr int rows_in_ring = gradient_walk_policy::rows_in_ring;
   static constexpr unsigned all_columns = (1U << quad_elements) - 1;
 
   /// Lane l looks up occurrence chunk + l; lanes at and after `count` repeat the last one.
@@ -133,14 +138,17 @@ class gradient_walk {
   }
 
   __device__ __forceinline__ static int slot_offset(int k) {
-    return (k & (rows_in_flight - 1)) * strip_columns;
+    return (k & (rows_in_ring - 1)) * strip_columns;
   }
 
-  /// One committed batch of copies per occurrence, empty past the chunk, so that waiting can count.
-  /// Elements at and after `dim` are not touched.
-  __device__ __forceinline__ void start_copy(const walk_item<Gradient>& item, int k, int count,
-                                             bool whole_quads) const {
-    if (k < count) {
+  /// Copies the rows of occurrences [first, first + rows_per_batch) of the chunk, and commits: a
+  /// batch past the chunk is empty, so that waiting can count. Elements at and after `dim` are not
+  /// touched.
+  __device__ __forceinline__ void start_batch(const walk_item<Gradient>& item, int first, int count,
+                                              bool whole_quads) const {
+    const int last = min(first + rows_per_batch, count);
+#pragma unroll 1
+    for (int k = first; k < last; ++k) {
       const Gradient* const from = reinterpret_cast<const Gradient*>(group_.broadcast(
                                        reinterpret_cast<unsigned long long>(item.row), k)) +
                                    column_;

@@ -54,8 +54,9 @@ struct lane_group {
   /// N4. The lanes that the group lacks would hold +0, so the missing steps of the butterfly change
   /// nothing (a sum of -0 aside, which squares do not give).
   __device__ __forceinline__ float sum(float value) const {
-    for (int distance = width / 2; distance > 0; distance /= 2) {
-      value += __shfl_xor_sync(mask, value, distance, width);
+#pragma unroll
+    for (int distance = warp_size / 2; distance > 0; distance /= 2) {
+      if (distance < width) value += __shfl_xor_sync(mask, value, distance, width);
     }
     return value;
   }

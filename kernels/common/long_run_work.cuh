@@ -17,6 +17,9 @@ struct long_run_policy {
   // Levels above the blocks: N < 2^32 occurrences are 2^26 blocks, and 64^4 * 4 = 2^26.
   static constexpr int max_levels = 4;
   static constexpr int cut_threads = 128;
+  static constexpr int cut_blocks_per_multiprocessor = 8;  // 64 registers a thread
+  // 168 registers a thread: long runs are few, and with 128 their nested sums spill.
+  static constexpr int finish_blocks_per_multiprocessor = 3;
   static constexpr int width_classes = 6;  // groups of 1, 2, 4, ..., 32 lanes
 };
 

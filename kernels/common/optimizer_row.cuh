@@ -21,10 +21,10 @@ struct row_view {
   std::int32_t dim;
 
   __device__ __forceinline__ row_view(void* base, dtype type_, std::int64_t stride,
-                                      std::int32_t dim_, std::int64_t row)
+                                      std::int32_t dim_, std::int64_t row, int width_)
       : data(static_cast<char*>(base) + row * stride * (type_ == dtype::f32 ? 4 : 2)),
         type(type_),
-        width(access_width(base, stride, dim_, type_)),
+        width(width_),
         dim(dim_) {}
 
   __device__ __forceinline__ quad load(std::int32_t column) const {
@@ -58,14 +58,6 @@ struct row_view {
       }
       store_stored<Access::width>(static_cast<Stored*>(data), column, dim, stored);
     });
-  }
-
-  /// Asks for the row's lines ahead of their use; the lanes of a group share them out.
-  __device__ __forceinline__ void prefetch(const lane_group& group) const {
-    const std::int64_t bytes = std::int64_t{dim} * (type == dtype::f32 ? 4 : 2);
-    for (std::int64_t at = group.lane * std::int64_t{128}; at < bytes; at += group.width * 128) {
-      asm volatile("prefetch.global.L2 [%0];" ::"l"(static_cast<const char*>(data) + at));
-    }
   }
 };
 
@@ -137,14 +129,14 @@ class row_updater {
   __device__ __forceinline__ row_updater(const table_record& table,
                                          const numerics::step_factors& factors,
                                          const lane_group& group, std::int64_t row,
-                                         lane_gradient gradient)
+                                         lane_gradient gradient, int row_width)
       : table_(table),
         options_(table.optimizer),
         factors_(factors),
         group_(group),
         row_(row),
         gradient_(gradient),
-        weights_(table.rows, table.row_type, table.row_stride, table.dim, row) {}
+        weights_(table.rows, table.row_type, table.row_stride, table.dim, row, row_width) {}
 
   __device__ __forceinline__ void update() const {
     if (options_.kind == optimizer_kind::lamb) {
@@ -319,14 +311,34 @@ class row_updater {
   row_view weights_;
 };
 
-/// Asks for what an update of the row will read.
-__device__ __forceinline__ void prefetch_row(const table_record& table, const lane_group& group,
-                                             std::int64_t row) {
-  row_view(table.rows, table.row_type, table.row_stride, table.dim, row).prefetch(group);
+/// Asks for rows row_of(0), ..., row_of(count - 1) of a matrix ahead of their use; the lanes of a
+/// group share out the lines of all of them.
+template <typename RowOf>
+__device__ __forceinline__ void prefetch_lines(const void* base, std::int64_t stride_bytes,
+                                               std::int32_t row_bytes, const lane_group& group,
+                                               int count, RowOf row_of) {
+  constexpr int line_bytes = 128;
+  const unsigned lines = static_cast<unsigned>((row_bytes + line_bytes - 1) / line_bytes);
+  const unsigned all = static_cast<unsigned>(count) * lines;
+  for (unsigned i = static_cast<unsigned>(group.lane); i < all;
+       i += static_cast<unsigned>(group.width)) {
+    const unsigned which = i / lines;
+    const char* const row = static_cast<const char*>(base) + row_of(which) * stride_bytes;
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(row + (i - which * lines) * line_bytes));
+  }
+}
+
+/// Asks for what the updates of `count` rows will read.
+template <typename RowOf>
+__device__ __forceinline__ void prefetch_rows(const table_record& table, const lane_group& group,
+                                              int count, RowOf row_of) {
+  const int element_bytes = table.row_type == dtype::f32 ? 4 : 2;
+  prefetch_lines(table.rows, table.row_stride * element_bytes, table.dim * element_bytes, group,
+                 count, row_of);
   for (int s = 0; s < 2; ++s) {
-    if (has_element_state(table, s)) {
-      row_view(table.state[s], dtype::f32, table.dim, table.dim, row).prefetch(group);
-    }
+    if (!has_element_state(table, s)) continue;
+    const std::int32_t bytes = table.dim * std::int32_t{sizeof(float)};
+    prefetch_lines(table.state[s], bytes, bytes, group, count, row_of);
   }
 }
 

@@ -73,14 +73,14 @@ __device__ __forceinline__ std::int64_t end_of_bags(const feature_record& featur
              : feature.num_ids;
 }
 
-/// Global bag of position `position` of a feature (counted within the feature): one load, after
-/// check_inputs.
-__device__ __forceinline__ std::int64_t bag_of(const device_problem& problem,
-                                               const feature_record& feature,
-                                               std::int64_t position) {
-  return feature.offsets == nullptr
-             ? feature.first_bag + position / feature.hotness
-             : std::int64_t{problem.bag_of_position[feature.first_position + position]};
+/// Bag of position `position` of a feature (both counted within the feature): one load, after
+/// check_inputs. Positions are below 2^32, so 32-bit division does.
+__device__ __forceinline__ std::uint32_t bag_within_feature(const device_problem& problem,
+                                                            const feature_record& feature,
+                                                            std::uint32_t position) {
+  if (feature.offsets == nullptr) return position / static_cast<std::uint32_t>(feature.hotness);
+  return problem.bag_of_position[feature.first_position + position] -
+         static_cast<std::uint32_t>(feature.first_bag);
 }
 
 __device__ __forceinline__ bool in_range(const table_record& table, std::int64_t id) {

@@ -64,7 +64,7 @@ __device__ __forceinline__ void deliver_gradient(const reduction& work, const ta
       work.occurrences.run_begins[run + 1] - work.occurrences.run_begins[run];
   finish_gradient(table, group, count, gradient);
   if (table.gradient.form == operations::gradient_form::fused) {
-    row_updater(table, plan.factors, group, row, gradient).update();
+    row_updater(table, plan.factors, group, row, gradient, plan.row_width).update();
     return;
   }
   std::int64_t value_row = row;
@@ -73,7 +73,7 @@ __device__ __forceinline__ void deliver_gradient(const reduction& work, const ta
     if (group.lane == 0) table.gradient.rows[value_row] = row;
   }
   const row_view values(table.gradient.values, table.gradient.value_type, table.dim, table.dim,
-                        value_row);
+                        value_row, plan.value_width);
   for (int strip = 0; strip < num_strips(table.dim); ++strip) {
     values.store(column_of(group, strip), gradient.load(strip));
   }

@@ -15,6 +15,9 @@ struct planned_table {
   std::int64_t first_item;  // run (reduce_gradients) or 0 (update_rows)
   std::int64_t num_items;
   std::int32_t items_per_group;
+  // Of table.rows and gradient.values: elements per access.
+  std::int32_t row_width;
+  std::int32_t value_width;
   numerics::step_factors factors;
 };
 
@@ -24,7 +27,7 @@ using table_plan = planned_table*;
 struct table_plan_policy {
   static constexpr int threads = 512;
   // A group takes as many rows as its lane-private sums hold, but not so many that fewer than this
-  // many tiles are left: about three for each of the 20 warps of 132 multiprocessors.
+  // many tiles are left: about four for each of the 16 warps of 132 multiprocessors.
   static constexpr std::int64_t enough_tiles = 8192;
 };
 
@@ -49,6 +52,9 @@ __device__ __forceinline__ void plan_tables(const device_problem& problem, table
         all_items / (num_groups(table.dim)) / table_plan_policy::enough_tiles;
     planned.items_per_group =
         static_cast<std::int32_t>(min(max(wanted, std::int64_t{1}), std::int64_t{most}));
+    planned.row_width = access_width(table.rows, table.row_stride, table.dim, table.row_type);
+    planned.value_width =
+        access_width(table.gradient.values, table.dim, table.dim, table.gradient.value_type);
     if (table.step != nullptr) planned.factors = numerics::make_step_factors(*table.step);
     const std::int64_t per_tile = items_per_tile(planned, table.dim);
     planned.first_tile = (planned.num_items + per_tile - 1) / per_tile;  // a count until summed

@@ -8,6 +8,9 @@
 // A quad is one access of 16 bytes (fp32) or 8 bytes (fp16, bf16) where base address, stride and
 // dim allow it; else two or four narrower ones. The number of elements per access, `Width`, is a
 // property of the matrix (access_width), divides dim, and so no access straddles the end of a row.
+//
+// Where the layout is free a lane may hold eight elements (an octet) instead, which is one access
+// of 16 bytes in fp16 and bf16.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -19,9 +22,15 @@ namespace warpbag::kernels {
 
 inline constexpr int quad_elements = 4;
 
-struct quad {
-  float value[quad_elements];
+inline constexpr int octet_elements = 8;
+
+/// Neighbouring elements of a row, in one lane.
+template <int Elements>
+struct lane_values {
+  float value[Elements];
 };
+
+using quad = lane_values<quad_elements>;
 
 // The hardware conversions: widening is exact and narrowing is to nearest even, so they have the
 // bits of src/numerics/float_formats.hpp (NaNs aside, which all count as one) in one instruction.
@@ -62,14 +71,23 @@ __device__ __forceinline__ int access_width(const void* base, std::int64_t strid
   return all % 4 == 0 ? 4 : (all % 2 == 0 ? 2 : 1);
 }
 
-/// A quad of a row as it is stored; elements at and after `dim` are zero and are not read.
-template <int Width, typename Stored>
-__device__ __forceinline__ void load_stored(Stored (&out)[quad_elements], const Stored* row,
+/// True for 16-bit rows all of which may be read eight elements at a time.
+__host__ __device__ inline bool has_octets(const void* base, std::int64_t stride, std::int64_t dim,
+                                           dtype type) {
+  const std::uint64_t address = reinterpret_cast<std::uint64_t>(base) / 2;
+  const std::uint64_t all =
+      address | static_cast<std::uint64_t>(stride) | static_cast<std::uint64_t>(dim);
+  return type != dtype::f32 && all % octet_elements == 0;
+}
+
+/// Part of a row as it is stored; elements at and after `dim` are zero and are not read.
+template <int Width, typename Stored, int Elements>
+__device__ __forceinline__ void load_stored(Stored (&out)[Elements], const Stored* row,
                                             std::int32_t column, std::int32_t dim) {
   using access = detail::packed<Stored, Width>;
   __builtin_assume(__isGlobal(row));
 #pragma unroll
-  for (int part = 0; part < quad_elements; part += Width) {
+  for (int part = 0; part < Elements; part += Width) {
     access loaded = {};
     if (column + part < dim) loaded = *reinterpret_cast<const access*>(row + column + part);
 #pragma unroll
@@ -77,12 +95,17 @@ __device__ __forceinline__ void load_stored(Stored (&out)[quad_elements], const 
   }
 }
 
+template <typename Stored, int Elements>
+__device__ __forceinline__ lane_values<Elements> widened_values(const Stored (&stored)[Elements]) {
+  lane_values<Elements> result;
+#pragma unroll
+  for (int i = 0; i < Elements; ++i) result.value[i] = widened(stored[i]);
+  return result;
+}
+
 template <typename Stored>
 __device__ __forceinline__ quad widened_quad(const Stored (&stored)[quad_elements]) {
-  quad result;
-#pragma unroll
-  for (int i = 0; i < quad_elements; ++i) result.value[i] = widened(stored[i]);
-  return result;
+  return widened_values(stored);
 }
 
 /// Elements column, ..., column + 3 of a row, widened; zero at and after `dim`.
@@ -91,17 +114,17 @@ __device__ __forceinline__ quad load_quad(const Stored* row, std::int32_t column
                                           std::int32_t dim) {
   Stored stored[quad_elements];
   load_stored<Width>(stored, row, column, dim);
-  return widened_quad(stored);
+  return widened_values(stored);
 }
 
-/// Writes a quad as given; elements at and after `dim` are left alone.
-template <int Width, typename Stored>
+/// Writes elements as given; those at and after `dim` are left alone.
+template <int Width, typename Stored, int Elements>
 __device__ __forceinline__ void store_stored(Stored* row, std::int32_t column, std::int32_t dim,
-                                             const Stored (&values)[quad_elements]) {
+                                             const Stored (&values)[Elements]) {
   using access = detail::packed<Stored, Width>;
   __builtin_assume(__isGlobal(row));
 #pragma unroll
-  for (int part = 0; part < quad_elements; part += Width) {
+  for (int part = 0; part < Elements; part += Width) {
     access stored;
 #pragma unroll
     for (int i = 0; i < Width; ++i) stored.value[i] = values[part + i];
@@ -109,14 +132,20 @@ __device__ __forceinline__ void store_stored(Stored* row, std::int32_t column, s
   }
 }
 
-/// Writes a quad rounded to nearest even.
+/// Writes elements rounded to nearest even.
+template <int Width, typename Stored, int Elements>
+__device__ __forceinline__ void store_values(Stored* row, std::int32_t column, std::int32_t dim,
+                                             const lane_values<Elements>& values) {
+  Stored stored[Elements];
+#pragma unroll
+  for (int i = 0; i < Elements; ++i) stored[i] = narrowed<Stored>(values.value[i]);
+  store_stored<Width>(row, column, dim, stored);
+}
+
 template <int Width, typename Stored>
 __device__ __forceinline__ void store_quad(Stored* row, std::int32_t column, std::int32_t dim,
                                            const quad& values) {
-  Stored stored[quad_elements];
-#pragma unroll
-  for (int i = 0; i < quad_elements; ++i) stored[i] = narrowed<Stored>(values.value[i]);
-  store_stored<Width>(row, column, dim, stored);
+  store_values<Width>(row, column, dim, values);
 }
 
 template <typename Stored_, int Width_>
@@ -141,6 +170,16 @@ __device__ __forceinline__ void with_row_access(dtype type, int width, Function&
     case dtype::f32: with_width(float{}); return;
     case dtype::f16: with_width(numerics::f16{}); return;
     case dtype::bf16: with_width(numerics::bf16{}); return;
+  }
+}
+
+/// The same for rows that have octets.
+template <typename Function>
+__device__ __forceinline__ void with_octet_access(dtype type, Function&& function) {
+  if (type == dtype::f16) {
+    function(row_access<numerics::f16, octet_elements>{});
+  } else {
+    function(row_access<numerics::bf16, octet_elements>{});
   }
 }
 

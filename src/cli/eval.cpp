@@ -3,6 +3,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
+#include <utility>
 
 #include "cli/device_options.hpp"
 #include "cli/exit_code.hpp"
@@ -10,6 +12,8 @@
 #include "cli/report_table.hpp"
 #include "cli/run_record.hpp"
 #include "cli/verbs.hpp"
+#include "cli/vocabulary_file.hpp"
+#include "data/renumber.hpp"
 #include "model/batch_pipeline.hpp"
 #include "warpbag/checkpoint.hpp"
 
@@ -38,67 +42,112 @@ data_options data_of(const eval_options& options, const run_record& record) {
   return data;
 }
 
-/// Ids of tokens are given by order of appearance, so another file has other ids for the same
-/// tokens; ids that are computed (buckets, libsvm, the generator) mean the same everywhere.
-void check_ids(const dataset& samples, const run_record& record) {
-  if (samples.fingerprint() == record.fingerprint) return;
-  for (const dataset_table& table : samples.tables()) {
-    if (table.vocabulary.size() > 0) {
-      throw invalid_argument("the ids of table '" + table.name +
-                             "' are numbered by the training data: evaluate on that file, with "
-                             "--part validation for the samples that were not trained on");
-    }
+/// What to evaluate on.
+struct evaluation_data {
+  dataset samples;
+  std::vector<std::int64_t> selection;
+  std::vector<std::int64_t> cold_lookups;  // of each feature; empty for the run's own data
+};
+
+evaluation_data own_data(dataset samples, const run_record& record, data_part part) {
+  std::vector<std::int64_t> selection;
+  if (part == data_part::all) {
+    selection.resize(static_cast<std::size_t>(samples.num_samples()));
+    std::iota(selection.begin(), selection.end(), 0);
+  } else {
+    dataset_split split = split_of(samples, record);
+    selection = std::move(part == data_part::train ? split.train : split.validation);
   }
-  const std::size_t features = samples.features().size();
-  bool fits = features == record.machine.features.size();
-  for (std::size_t f = 0; fits && f < features; ++f) {
-    fits = samples.features()[f].name == record.machine.features[f].name;
-  }
-  if (!fits) throw invalid_argument("the data have other features than the checkpoint");
+  return {std::move(samples), std::move(selection), {}};
 }
 
-std::vector<std::int64_t> select(const eval_options& options, const dataset& samples,
-                                 const run_record& record) {
-  if (options.part == data_part::all) {
-    std::vector<std::int64_t> all(static_cast<std::size_t>(samples.num_samples()));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
+evaluation_data other_data(dataset samples, const run_record& record,
+                           const std::filesystem::path& folder) {
+  std::vector<dataset_feature> features;
+  for (const model::machine_feature& feature : record.machine.features) {
+    features.push_back({feature.name, feature.table, feature.multi_hot, false});
   }
-  if (samples.fingerprint() != record.fingerprint) {
+  const std::vector<dataset_table> tables = load_vocabularies(vocabulary_file(folder), record);
+  data::renumbered_dataset renumbered = data::renumber(std::move(samples), tables, features);
+  evaluation_data data = own_data(std::move(renumbered.samples), record, data_part::all);
+  data.cold_lookups = std::move(renumbered.cold_lookups);
+  return data;
+}
+
+evaluation_data load(const eval_options& options, const run_record& record) {
+  loaded_data data = load_data(data_of(options, record));
+  if (data.samples.fingerprint() == record.fingerprint) {
+    return own_data(std::move(data.samples), record, options.part);
+  }
+  if (options.data.path.empty()) {
+    throw invalid_argument(
+        "the data of the run have changed; --data FILE takes them as other data");
+  }
+  if (options.part != data_part::all) {
     throw invalid_argument("--part needs the data that the checkpoint was trained on");
   }
-  dataset_split split = split_of(samples, record);
-  return options.part == data_part::train ? split.train : split.validation;
+  return other_data(std::move(data.samples), record, options.checkpoint);
+}
+
+/// The model of a run for other samples: their bags may be empty where the run's had one id.
+model::machine_config machine_for(const dataset& samples, const run_record& record) {
+  model::machine_config machine = record.machine;
+  for (std::size_t f = 0; f < machine.features.size(); ++f) {
+    machine.features[f].multi_hot = samples.features()[f].multi_hot;
+  }
+  return machine;
+}
+
+struct eval_report {
+  model::evaluation result;
+  std::int64_t step = 0;
+  std::optional<std::int64_t> bad_ids;  // unless they are errors
+  nlohmann::ordered_json cold_lookups;  // by feature, where there are any
+};
+
+void print_json(const eval_report& report) {
+  nlohmann::json out = {{"samples", report.result.samples},
+                        {"loss", report.result.loss},
+                        {"auc", report.result.auc},
+                        {"bad_ids", report.bad_ids.value_or(0)},
+                        {"cold_lookups", report.cold_lookups},
+                        {"step", report.step}};
+  std::cout << out.dump() << '\n';
+}
+
+void print_text(const eval_report& report) {
+  std::vector<std::vector<std::string>> rows = {{"samples", with_commas(report.result.samples)},
+                                                {"loss", with_digits(report.result.loss, 4)},
+                                                {"AUC", with_digits(report.result.auc, 4)}};
+  if (report.bad_ids) rows.push_back({"bad ids", with_commas(*report.bad_ids)});
+  for (const auto& [feature, count] : report.cold_lookups.items()) {
+    rows.push_back({"cold in " + feature, with_commas(count.get<std::int64_t>())});
+  }
+  print_table(std::cout, rows);
 }
 
 int run_eval(const eval_options& options) {
   const std::filesystem::path file = checkpoint_file(options.checkpoint);
   const run_record record = from_metadata(read_checkpoint_metadata(file), file);
-  const loaded_data data = load_data(data_of(options, record));
-  check_ids(data.samples, record);
-  const std::vector<std::int64_t> selection = select(options, data.samples, record);
+  const evaluation_data data = load(options, record);
 
   const auto device = make_device(options.device);
-  model::factorization_machine machine(record.machine, *device, options.bad_ids);
+  model::factorization_machine machine(machine_for(data.samples, record), *device, options.bad_ids);
   static_cast<void>(load_checkpoint(machine.collection(), file));
-  const model::evaluation result =
-      model::evaluate(machine, data.samples, selection, record.run.batch_size);
-  const std::int64_t bad_ids = machine.collection().bad_ids();
-  if (options.json) {
-    std::cout << nlohmann::json{{"samples", result.samples},
-                                {"loss", result.loss},
-                                {"auc", result.auc},
-                                {"bad_ids", bad_ids},
-                                {"step", record.progress.step}}
-                     .dump()
-              << '\n';
-    return exit_ok;
+  eval_report report;
+  report.result = model::evaluate(machine, data.samples, data.selection, record.run.batch_size);
+  report.step = record.progress.step;
+  if (options.bad_ids != bad_id_policy::error) report.bad_ids = machine.collection().bad_ids();
+  report.cold_lookups = nlohmann::ordered_json::object();
+  for (std::size_t f = 0; f < data.cold_lookups.size(); ++f) {
+    if (data.cold_lookups[f] == 0) continue;
+    report.cold_lookups[data.samples.features()[f].name] = data.cold_lookups[f];
   }
-  std::vector<std::vector<std::string>> rows = {{"samples", with_commas(result.samples)},
-                                                {"loss", with_digits(result.loss, 4)},
-                                                {"AUC", with_digits(result.auc, 4)}};
-  if (options.bad_ids != bad_id_policy::error) rows.push_back({"bad ids", with_commas(bad_ids)});
-  print_table(std::cout, rows);
+  if (options.json) {
+    print_json(report);
+  } else {
+    print_text(report);
+  }
   return exit_ok;
 }
 
@@ -117,7 +166,12 @@ verb add_eval(CLI::App& program) {
   add_bad_ids_option(*command, options->bad_ids);
   add_device_options(*command, options->device);
   command->add_flag("--json", options->json, "JSON on stdout");
-  command->footer("Example:\n  warpbag eval --checkpoint run1 --part validation");
+  command->footer(
+      "Example:\n"
+      "  warpbag eval --checkpoint run1 --part validation\n"
+      "  warpbag eval --checkpoint run1 --data newer.inter\n"
+      "In another file than the run's a token that was never trained is dropped from its bag and\n"
+      "counted as cold.");
   return {command, [options] { return run_eval(*options); }};
 }
 

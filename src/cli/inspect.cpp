@@ -7,6 +7,7 @@
 #include "cli/report_table.hpp"
 #include "cli/run_record.hpp"
 #include "cli/verbs.hpp"
+#include "cli/vocabulary_file.hpp"
 #include "model/factorization_machine.hpp"
 #include "warpbag/checkpoint.hpp"
 
@@ -34,7 +35,8 @@ std::string shape_of(const safetensors_entry& entry) {
   return text;
 }
 
-void print_json(const safetensors_reader& reader, const std::filesystem::path& file) {
+void print_json(const safetensors_reader& reader, const std::vector<dataset_table>& tables,
+                const std::filesystem::path& file) {
   using nlohmann::json;
   json tensors = json::array();
   for (const safetensors_entry& entry : reader.entries()) {
@@ -43,19 +45,26 @@ void print_json(const safetensors_reader& reader, const std::filesystem::path& f
                        {"shape", entry.shape},
                        {"bytes", entry.num_bytes()}});
   }
-  json out = {{"file", file.string()}, {"tensors", tensors}, {"checksums", "ok"}};
+  json tokens = json::object();
+  for (const dataset_table& table : tables) tokens[table.name] = table.vocabulary.size();
+  json out = {
+      {"file", file.string()}, {"tensors", tensors}, {"tokens", tokens}, {"checksums", "ok"}};
   for (const char* const part : {"data", "machine", "run", "progress"}) {
     out[part] = json::parse(reader.metadata().at(part));
   }
   std::cout << out.dump() << '\n';
 }
 
-void print_text(const safetensors_reader& reader, const run_record& record) {
+void print_text(const safetensors_reader& reader, const std::vector<dataset_table>& tables,
+                const run_record& record) {
+  std::int64_t tokens = 0;
+  for (const dataset_table& table : tables) tokens += table.vocabulary.size();
   const optimizer_options& optimizer = record.machine.options.optimizer;
   print_table(std::cout, {{"step", with_commas(record.progress.step)},
                           {"optimizer", std::string(to_string(optimizer.kind))},
                           {"row type", std::string(to_string(record.machine.options.row_type))},
                           {"dim", std::to_string(record.machine.options.dim)},
+                          {"tokens", with_commas(tokens)},
                           {"checksums", "ok"}});
   std::cout << '\n';
   std::vector<std::vector<std::string>> rows;
@@ -74,10 +83,12 @@ int run_inspect(const inspect_options& options) {
   const safetensors_reader reader(file);
   const run_record record = from_metadata(reader.metadata(), file);
   check_sums(record, file);
+  const std::vector<dataset_table> tables =
+      load_vocabularies(vocabulary_file(options.folder), record);
   if (options.json) {
-    print_json(reader, file);
+    print_json(reader, tables, file);
   } else {
-    print_text(reader, record);
+    print_text(reader, tables, record);
   }
   return exit_ok;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/reporter.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -19,12 +20,25 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds terminal_interval(100);
 constexpr std::chrono::seconds plain_interval(10);
 
+/// stderr is a terminal that knows how to clear a line.
+bool is_terminal() {
+  const char* const terminal = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) == 1 &&
+         (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
 bool wants_colour() {
   // https://no-color.org: set and not empty.
   const char* const no_colour = std::getenv("NO_COLOR");
-  const char* const terminal = std::getenv("TERM");
-  return (no_colour == nullptr || *no_colour == '\0') &&
-         (terminal == nullptr || std::string_view(terminal) != "dumb");
+  return no_colour == nullptr || *no_colour == '\0';
+}
+
+/// As much of `text` as one line of the terminal holds: what wraps could not be cleared. Asked for
+/// each time, since windows change.
+std::string_view within_terminal(std::string_view text) {
+  winsize window{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &window) != 0 || window.ws_col == 0) return text;
+  return text.substr(0, window.ws_col - std::size_t{1});
 }
 
 void print(const json& event) { std::cout << event.dump() << std::endl; }
@@ -43,7 +57,7 @@ std::string rate(double samples_per_second) {
 
 reporter::reporter(const report_options& options)
     : options_(options),
-      terminal_(::isatty(STDERR_FILENO) == 1),
+      terminal_(is_terminal()),
       colour_(terminal_ && wants_colour()),
       last_(std::chrono::steady_clock::now()) {}
 
@@ -105,7 +119,7 @@ void reporter::step(const step_report& report) {
                            "  " + as_time(report.seconds_left) + " left";
   if (terminal_ && options_.log_every == 0) {
     clear_line();
-    std::cerr << text << std::flush;
+    std::cerr << within_terminal(text) << std::flush;
     line_is_open_ = true;
   } else {
     std::cerr << text << '\n';

@@ -7,6 +7,7 @@
 
 #include "cli/dump_batches.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/vocabulary_file.hpp"
 #include "model/auc.hpp"
 #include "warpbag/checkpoint.hpp"
 #include "warpbag/error.hpp"
@@ -119,6 +120,10 @@ void training_run::settle() {
 void training_run::save() {
   settle();
   std::filesystem::create_directories(options_.checkpoint);
+  if (!vocabularies_saved_) {
+    save_vocabularies(data_.samples, vocabulary_file(options_.checkpoint));
+    vocabularies_saved_ = true;
+  }
   save_checkpoint(machine_->collection(), checkpoint_file(options_.checkpoint),
                   to_metadata(record_));
   saved_step_ = record_.progress.step;

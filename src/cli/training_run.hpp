@@ -63,6 +63,7 @@ class training_run {
   std::int64_t total_steps_ = 0;
   std::int64_t next_step_ = 0;  // to be enqueued
   std::int64_t saved_step_ = -1;
+  bool vocabularies_saved_ = false;
   std::optional<model::evaluation> validation_;  // of the weights after validated_step_
   std::int64_t validated_step_ = -1;
 

@@ -67,18 +67,21 @@ unsigned long long cuda_backend::capture() const {
 void cuda_backend::pack_records(const problem& problem) {
   packed_.resize(record_words(std::ssize(problem.tables), std::ssize(problem.features)));
   std::uint64_t* const features = append(packed_.data(), problem.tables);
-  std::uint64_t* const warps = append(features, problem.features);
-  const std::span<std::uint64_t> first_warp(warps, problem.features.size() + 1);
-  count_pool_warps(problem, first_warp);
-  context_.pool_warps = static_cast<std::int64_t>(first_warp.back());
-
+  std::uint64_t* warps = append(features, problem.features);
   auto* const on_device = part<std::uint64_t>(layout_.records);
   kernels::device_problem& records = context_.problem;
   records.tables = reinterpret_cast<const operations::table_record*>(on_device);
   records.features =
       reinterpret_cast<const operations::feature_record*>(on_device + (features - packed_.data()));
-  context_.pool_first_warp =
-      reinterpret_cast<const std::int64_t*>(on_device + (warps - packed_.data()));
+  std::uint64_t* warps_on_device = on_device + (warps - packed_.data());
+  for (std::size_t part = 0; part < num_pool_parts; ++part) {
+    const std::span<std::uint64_t> first_warp(warps, problem.features.size() + 1);
+    count_pool_warps(problem, part, first_warp);
+    context_.pool_first_warp[part] = reinterpret_cast<const std::int64_t*>(warps_on_device);
+    context_.pool_warps[part] = static_cast<std::int64_t>(first_warp.back());
+    warps += first_warp.size();
+    warps_on_device += first_warp.size();
+  }
 }
 
 void cuda_backend::prepare(const problem& problem, record_source source) {

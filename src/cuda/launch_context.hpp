@@ -13,15 +13,19 @@
 
 namespace warpbag::cuda {
 
+/// Kernels that share the features of pool.
+inline constexpr std::size_t num_pool_parts = 2;
+
 struct launch_context {
   cudaStream_t stream = nullptr;
   int num_multiprocessors = 1;
-  kernels::device_problem problem = {};           // records as uploaded for this call
-  const std::int64_t* pool_first_warp = nullptr;  // [features + 1], see kernels/pool.cuh
-  std::int64_t pool_warps = 0;                    // its last
-  kernels::device_occurrences occurrences = {};   // of the last deduplicate
-  void* gradient_workspace = nullptr;             // reduce_gradients_workspace_bytes(limits)
-  operations::problem_limits limits;              // what the workspace was made for
+  kernels::device_problem problem = {};  // records as uploaded for this call
+  // Of each pool_part (kernels/pool.cuh): [features + 1], and its last.
+  const std::int64_t* pool_first_warp[num_pool_parts] = {};
+  std::int64_t pool_warps[num_pool_parts] = {};
+  kernels::device_occurrences occurrences = {};  // of the last deduplicate
+  void* gradient_workspace = nullptr;            // reduce_gradients_workspace_bytes(limits)
+  operations::problem_limits limits;             // what the workspace was made for
 };
 
 inline constexpr unsigned block_threads = 256;

@@ -10,10 +10,10 @@ namespace {
 
 template <typename Gradient>
 void launch(const launch_context& context, const operations::problem& problem) {
+  constexpr int threads = kernels::weight_gradient_policy::threads;
   kernels::sample_weight_gradient_kernel<Gradient>
-      <<<grid_blocks(context, problem.total_positions, block_threads),
-         kernels::weight_gradient_policy::threads, 0, context.stream>>>(context.problem,
-                                                                        problem.ids_type);
+      <<<grid_blocks(context, problem.total_positions, threads), threads, 0, context.stream>>>(
+          context.problem, problem.ids_type);
   check_launch("sample_weight_gradient");
 }
 

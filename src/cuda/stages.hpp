@@ -37,8 +37,9 @@ kernels::device_occurrences deduplicate(const launch_context& context,
                                         const deduplicate_buffers& buffers);
 std::size_t deduplicate_scratch_bytes(const operations::problem_limits& limits);
 
-/// Writes the first warp of each feature in pool and, behind them, the number of warps.
-void count_pool_warps(const operations::problem& problem, std::span<std::uint64_t> first_warp);
+/// Writes the first warp of each feature in a part of pool and, behind them, the number of warps.
+void count_pool_warps(const operations::problem& problem, std::size_t part,
+                      std::span<std::uint64_t> first_warp);
 void pool(const launch_context& context, const operations::problem& problem);
 void renormalize_rows(const launch_context& context, const operations::problem& problem);
 void sample_weight_gradient(const launch_context& context, const operations::problem& problem);

@@ -32,7 +32,8 @@ std::size_t record_words(std::int64_t num_tables, std::int64_t num_features) {
   const std::size_t bytes =
       static_cast<std::size_t>(num_tables) * sizeof(operations::table_record) +
       static_cast<std::size_t>(num_features) * sizeof(operations::feature_record);
-  return bytes / sizeof(std::uint64_t) + static_cast<std::size_t>(num_features) + 1;
+  return bytes / sizeof(std::uint64_t) +
+         num_pool_parts * (static_cast<std::size_t>(num_features) + 1);
 }
 
 workspace_layout make_workspace_layout(const operations::problem_limits& limits) {

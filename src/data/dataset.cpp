@@ -74,6 +74,7 @@ class fingerprint_hash {
     value_ ^= value_ >> 29;
   }
   void add(float number) noexcept { add(std::uint64_t{std::bit_cast<std::uint32_t>(number)}); }
+  void add(double number) noexcept { add(std::bit_cast<std::uint64_t>(number)); }
   void add(std::uint32_t word) noexcept { add(std::uint64_t{word}); }
   void add(std::string_view text) noexcept {
     add(std::uint64_t{text.size()});
@@ -151,6 +152,9 @@ std::uint64_t dataset::fingerprint() const noexcept {
   for (const dataset_table& table : parts_.tables) {
     hash.add(table.name);
     hash.add(static_cast<std::uint64_t>(table.num_ids));
+    for (std::int64_t id = 0; id < table.vocabulary.size(); ++id) {
+      hash.add(table.vocabulary.token(static_cast<std::uint32_t>(id)));
+    }
   }
   for (std::size_t index = 0; index < parts_.features.size(); ++index) {
     hash.add(parts_.features[index].name);
@@ -161,6 +165,7 @@ std::uint64_t dataset::fingerprint() const noexcept {
     hash.add_all(parts_.columns[index].weights);
   }
   hash.add_all(parts_.labels);
+  for (const double time : parts_.timestamps) hash.add(time);
   return hash.value();
 }
 

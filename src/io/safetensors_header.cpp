@@ -20,13 +20,14 @@ struct type_row {
   std::size_t bytes;
 };
 
-constexpr std::array<type_row, 7> type_rows = {{{safetensors_type::f16, "F16", 2},
+constexpr std::array<type_row, 8> type_rows = {{{safetensors_type::f16, "F16", 2},
                                                 {safetensors_type::bf16, "BF16", 2},
                                                 {safetensors_type::f32, "F32", 4},
                                                 {safetensors_type::f64, "F64", 8},
                                                 {safetensors_type::i32, "I32", 4},
                                                 {safetensors_type::i64, "I64", 8},
-                                                {safetensors_type::u64, "U64", 8}}};
+                                                {safetensors_type::u64, "U64", 8},
+                                                {safetensors_type::u8, "U8", 1}}};
 
 }  // namespace
 

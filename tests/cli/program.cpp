@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -14,19 +16,21 @@ namespace warpbag::cli {
 
 namespace {
 
-/// In the child: becomes the program, stdout to `out`, stderr to the file `errors`.
-[[noreturn]] void become_program(const std::vector<std::string>& arguments, int out,
-                                 const std::string& errors) {
+/// In the child: becomes the program.
+[[noreturn]] void become_program(const std::vector<std::string>& arguments) {
   std::vector<std::string> words = {WARPBAG_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
-  const int error_file = ::open(errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  ::dup2(out, STDOUT_FILENO);
-  ::dup2(error_file, STDERR_FILENO);
   ::execv(WARPBAG_PROGRAM, pointers.data());
   ::_exit(127);
+}
+
+int exit_code_of(int pid) {
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 }  // namespace
@@ -51,7 +55,12 @@ program_result run_program(const std::vector<std::string>& arguments,
   int out[2] = {};
   if (::pipe2(out, O_CLOEXEC) != 0) return {};
   const int pid = ::fork();
-  if (pid == 0) become_program(arguments, out[1], errors);
+  if (pid == 0) {
+    const int error_file = ::open(errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ::dup2(out[1], STDOUT_FILENO);
+    ::dup2(error_file, STDERR_FILENO);
+    become_program(arguments);
+  }
   ::close(out[1]);
 
   program_result result;
@@ -65,10 +74,31 @@ program_result run_program(const std::vector<std::string>& arguments,
     }
   }
   ::close(out[0]);
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  result.exit_code = exit_code_of(pid);
   result.err = read_file(errors);
+  return result;
+}
+
+program_result run_on_terminal(const std::vector<std::string>& arguments,
+                               const std::vector<std::string>& environment,
+                               const std::function<void(int, std::string_view)>& on_output) {
+  std::vector<std::string> settings = environment;  // putenv keeps pointers into them
+  const winsize size = {24, 80, 0, 0};
+  int terminal = -1;
+  const int pid = ::forkpty(&terminal, nullptr, nullptr, &size);
+  if (pid == 0) {
+    for (std::string& setting : settings) ::putenv(setting.data());
+    become_program(arguments);
+  }
+  program_result result;
+  char buffer[4096];
+  // When the program has ended, reading fails with EIO.
+  for (ssize_t count = 0; (count = ::read(terminal, buffer, sizeof(buffer))) > 0;) {
+    result.out.append(buffer, static_cast<std::size_t>(count));
+    if (on_output) on_output(pid, result.out);
+  }
+  ::close(terminal);
+  result.exit_code = exit_code_of(pid);
   return result;
 }
 

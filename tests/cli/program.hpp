@@ -26,6 +26,13 @@ struct program_result {
 program_result run_program(const std::vector<std::string>& arguments,
                            const std::function<void(int, std::string_view)>& on_line = {});
 
+/// Runs it with stdout and stderr on a terminal of 80 columns and with more in its environment,
+/// each NAME=VALUE. `out` is what the terminal got, where a line ends with "\r\n"; `err` is empty.
+/// `on_output`: called with the process id and all output so far.
+program_result run_on_terminal(const std::vector<std::string>& arguments,
+                               const std::vector<std::string>& environment,
+                               const std::function<void(int, std::string_view)>& on_output = {});
+
 /// A folder of its own for each test, removed with it.
 class scratch_folder {
  public:

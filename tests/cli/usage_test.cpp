@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arguments, exit codes, eval and inspect.
+// Arguments, exit codes and inspect.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -83,36 +83,6 @@ TEST(Usage, missing_files_exit_with_1) {
   EXPECT_EQ(resume.exit_code, 1) << resume.err;
 }
 
-TEST(Eval, repeats_the_validation_of_the_run) {
-  const scratch_folder scratch;
-  std::vector<std::string> train = tiny_run(scratch / "run");
-  train.push_back("--json");
-  const program_result trained = run_program(train);
-  ASSERT_EQ(trained.exit_code, 0) << trained.err;
-  const program_result evaluated =
-      run_program({"eval", "--checkpoint", scratch / "run", "--part", "validation", "--json"});
-  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
-  const nlohmann::json result = evaluated.last_event();
-  EXPECT_EQ(result["samples"], 100);
-  EXPECT_EQ(result["loss"], trained.last_event()["validation_loss"]);
-  EXPECT_EQ(result["auc"], trained.last_event()["validation_auc"]);
-
-  const program_result all = run_program({"eval", "--checkpoint", scratch / "run"});
-  EXPECT_EQ(all.exit_code, 0) << all.err;
-  EXPECT_THAT(all.out, HasSubstr("1,000"));
-}
-
-TEST(Eval, refuses_a_file_whose_ids_mean_something_else) {
-  const scratch_folder scratch;
-  ASSERT_EQ(run_program(tiny_run(scratch / "run")).exit_code, 0);
-  write_file(scratch / "other.inter",
-             "user_id:token\titem_id:token\trating:float\n1\t10\t5\n2\t11\t1\n");
-  const program_result run =
-      run_program({"eval", "--checkpoint", scratch / "run", "--data", scratch / "other.inter"});
-  EXPECT_EQ(run.exit_code, 2);
-  EXPECT_THAT(run.err, HasSubstr("ids"));
-}
-
 TEST(Inspect, shows_tables_and_options) {
   const scratch_folder scratch;
   ASSERT_EQ(run_program(tiny_run(scratch / "run")).exit_code, 0);
@@ -125,6 +95,7 @@ TEST(Inspect, shows_tables_and_options) {
   ASSERT_EQ(json.exit_code, 0) << json.err;
   const nlohmann::json shown = json.last_event();
   EXPECT_EQ(shown["checksums"], "ok");
+  EXPECT_EQ(shown["tokens"]["user"], 0);
   EXPECT_EQ(shown["progress"]["step"], 1);
   EXPECT_EQ(shown["machine"]["dim"], 16);
   bool found = false;

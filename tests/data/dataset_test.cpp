@@ -133,6 +133,10 @@ TEST(Dataset, has_a_fingerprint_that_changes_with_whatever_training_reads) {
   const std::vector<std::function<void(dataset_parts&)>> changes = {
       [](auto& parts) { parts.tables[0].num_ids = 3; },
       [](auto& parts) { parts.features[1].name = "history"; },
+      [](auto& parts) { parts.tables[1].vocabulary.id_of("film"); },
+      [](auto& parts) {
+        parts.timestamps = {1.0, 2.0, 3.0};
+      },
       [](auto& parts) { parts.columns[0].ids[0] = 1; },
       [](auto& parts) { parts.columns[1].sizes[0] = 1; },
       [](auto& parts) { parts.columns[1].begins[1] = 1; },
