@@ -17,8 +17,10 @@ constexpr std::uint32_t max_rng_tables = 1U << 28;        // likewise
 constexpr std::size_t max_tables = max_rng_tables;
 constexpr int max_threads = 4096;
 
-/// Positions are the 32-bit payload of the sort, and one value is kept to say "none".
+/// Positions are the 32-bit payload of the sort, the bag of each position is 32 bits too, and one
+/// value is kept to say "none".
 constexpr std::int64_t max_positions = (std::int64_t{1} << 32) - 2;
+constexpr std::int64_t max_bags = max_positions;
 
 operations::table_record make_table_record(const table_view& view, const subject& name) {
   const tensor_view& weight = view.weight;
@@ -154,7 +156,9 @@ void add_features(std::span<const feature_view> features, const call_names& name
       refuse(name, ": with its ", record.num_ids, " ids the batch has 2^32 - 1 or more");
     }
     records.total_bags = checked_sum(records.total_bags, record.num_bags);
-    if (records.total_bags < 0) refuse(name, ": more than 2^62 bags in all features");
+    if (records.total_bags < 0 || records.total_bags > max_bags) {
+      refuse(name, ": with its ", record.num_bags, " bags the batch has 2^32 - 1 or more");
+    }
     if (record.mode == pooling_mode::max) {
       const std::int64_t dim = records.tables[static_cast<std::size_t>(record.table)].dim;
       const std::int64_t elements = checked_product(record.num_bags, dim * std::int64_t{4}) / 4;

@@ -107,6 +107,12 @@ const std::vector<malformed>& feature_cases() {
          c.features[1].bags.ids.size = 0xFFFFFFFE;
          c.features[1].bags.num_bags = 0x7FFFFFFF;
        }},
+      {"feature 1: with its 4294967295 bags", call_kind::forward,
+       [](auto& c) {
+         c.features[1].bags.ids.size = 0;
+         c.features[1].bags.hotness = 0;
+         c.features[1].bags.num_bags = 0xFFFFFFFF;
+       }},
       {"feature 1: weights need mode sum or mean", call_kind::forward,
        [](auto& c) { c.features[1].bags.weights = c.features[0].bags.weights; }},
       {"feature 2: its table, mode or bags are not those that forward", call_kind::fused,
