@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Options whose value is one of some names.
+// Values that have names.
 
-#include <CLI/CLI.hpp>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -41,19 +39,6 @@ std::string name_of(Value value, const choice_names<Value>& names) {
     if (candidate == value) return name;
   }
   return {};
-}
-
-/// An option with the names' values; the value it has now is the default that --help shows.
-template <typename Value>
-CLI::Option* add_choice(CLI::App& command, const std::string& option, Value& value,
-                        const choice_names<Value>& names, const std::string& description) {
-  std::set<std::string> allowed;
-  for (const auto& [name, candidate] : names) allowed.insert(name);
-  return command
-      .add_option_function<std::string>(
-          option, [&value, names](const std::string& name) { value = names.at(name); }, description)
-      ->check(CLI::IsMember(allowed))
-      ->default_str(name_of(value, names));
 }
 
 }  // namespace warpbag::cli

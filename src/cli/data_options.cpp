@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cli/choice.hpp"
+#include "cli/choice_option.hpp"
 #include "warpbag/error.hpp"
 #include "warpbag/generator.hpp"
 

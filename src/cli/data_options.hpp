@@ -2,11 +2,11 @@
 #pragma once
 // Where samples come from: a file or the generator.
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "cli/app.hpp"
 #include "warpbag/dataset.hpp"
 
 namespace warpbag::cli {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "cli/choice_option.hpp"
 #include "cli/device_options.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/machine_options.hpp"

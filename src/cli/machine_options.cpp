@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/machine_options.hpp"
+#include "cli/choice_option.hpp"
 
 namespace warpbag::cli {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "cli/app.hpp"
 #include "cli/choice.hpp"
 #include "model/machine_config.hpp"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 
+#include "cli/choice_option.hpp"
 #include "cli/training_run.hpp"
 #include "cli/verbs.hpp"
 

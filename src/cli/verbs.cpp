@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/verbs.hpp"
 
+#include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
 #include <new>

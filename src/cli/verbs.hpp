@@ -2,8 +2,9 @@
 #pragma once
 // The verbs of the program. Results go to stdout, messages and progress to stderr.
 
-#include <CLI/CLI.hpp>
 #include <functional>
+
+#include "cli/app.hpp"
 
 namespace warpbag::cli {
 
