@@ -71,7 +71,11 @@ function(warpbag_cuda_test target)
         set(name ${target}.racecheck-${seed})
         _warpbag_simulated_test(${name}
           "CUDASIM_RACECHECK=1;CUDASIM_SCHEDULE=random:${seed};${filter};${test_ENVIRONMENT}" ${target} ${test_ARGS})
-        set_tests_properties(${name} PROPERTIES LABELS "cuda;racecheck;${test_LABELS}" TIMEOUT ${test_TIMEOUT})
+        set(slow "")
+        if(seed GREATER 1)
+          set(slow slow)  # the ci preset leaves these out
+        endif()
+        set_tests_properties(${name} PROPERTIES LABELS "cuda;racecheck;${slow};${test_LABELS}" TIMEOUT ${test_TIMEOUT})
       endforeach()
     endif()
   endif()

@@ -25,3 +25,30 @@ function(warpbag_test name)
       "WARPBAG_TEST_CONFIGURATIONS=60;ASAN_OPTIONS=allocator_may_return_null=1;TSAN_OPTIONS=allocator_may_return_null=1")
   endif()
 endfunction()
+
+# Open MPI on one machine, perhaps as root, with more ranks than cores, in a sandbox that has neither ptrace nor a network. Other
+# MPIs do not know these names.
+set(WARPBAG_MPI_ENVIRONMENT
+  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+  OMPI_MCA_plm=isolated OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none)
+if(WARPBAG_SANITIZE)  # what Open MPI does not free is not warpbag's leak
+  list(APPEND WARPBAG_MPI_ENVIRONMENT ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1)
+endif()
+
+# warpbag_mpi_test(NAME PROGRAM target RANKS n... [ARGUMENTS argument...] [TIMEOUT seconds])
+# Runs the program under mpirun with each number of ranks, as the test NAME_<n>. Nothing in a build without MPI.
+function(warpbag_mpi_test name)
+  if(NOT WARPBAG_WITH_MPI)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 test "" "PROGRAM;TIMEOUT" "RANKS;ARGUMENTS")
+  if(NOT test_TIMEOUT)
+    set(test_TIMEOUT 120)
+  endif()
+  foreach(ranks IN LISTS test_RANKS)
+    add_test(NAME ${name}_${ranks}
+      COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${test_PROGRAM}> ${test_ARGUMENTS})
+    set_tests_properties(${name}_${ranks} PROPERTIES TIMEOUT ${test_TIMEOUT} LABELS "cpu;mpi" PROCESSORS 2
+      ENVIRONMENT "${WARPBAG_MPI_ENVIRONMENT}")
+  endforeach()
+endfunction()

@@ -95,7 +95,7 @@ __global__ void score_samples(const score_job job) {
     }
     if (!writes || job.gradients == nullptr) continue;
 
-    const float gradient = numerics::logit_gradient(logit, label, job.batch);
+    const float gradient = numerics::logit_gradient(logit, label, job.mean_over);
     float* const out = job.gradients + sample * job.stride;
     for (std::int32_t column = lane * quad_elements; column < job.dim;
          column += GroupLanes * quad_elements) {

@@ -16,18 +16,19 @@ __device__ __forceinline__ void initialize_quads(const table_record& table,
   for (std::int64_t item = thread_index(); item < table.num_rows * row_quads;
        item += num_threads()) {
     const std::int64_t row = item / row_quads;
-    const auto group = static_cast<std::uint32_t>(item % row_quads);
-    const numerics::philox_block random =
-        numerics::random_words(table.seed, numerics::random_use::initialisation, table.rng_table,
-                               static_cast<std::uint64_t>(row), group, 0);
+    const auto column = static_cast<std::int32_t>(item % row_quads) * quad_elements;
+    const numerics::philox_block random = numerics::random_words(
+        table.seed, numerics::random_use::initialisation, table.rng_table,
+        static_cast<std::uint64_t>(table.shard.id_of(row)),
+        static_cast<std::uint32_t>((table.shard.first_column + column) / quad_elements), 0);
     quad values = {};
     if (row != table.padding_idx) {
       for (int i = 0; i < quad_elements; ++i) {
         values.value[i] = numerics::initial_value(kind, scale, random.word[i]);
       }
     }
-    store_quad<Width>(static_cast<Stored*>(table.rows) + row * table.row_stride,
-                      static_cast<std::int32_t>(group) * quad_elements, table.dim, values);
+    store_quad<Width>(static_cast<Stored*>(table.rows) + row * table.row_stride, column, table.dim,
+                      values);
   }
 }
 

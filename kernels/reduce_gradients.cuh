@@ -8,21 +8,6 @@
 
 namespace warpbag::kernels {
 
-__device__ __forceinline__ std::int64_t first_run_of(const device_occurrences& occurrences,
-                                                     std::int64_t row) {
-  std::int64_t low = 0;
-  std::int64_t high = *occurrences.num_runs;
-  while (low < high) {
-    const std::int64_t middle = low + (high - low) / 2;
-    if (occurrences.rows[middle] < row) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
 /// One block: the tiles of every table's runs, and the number of rows of sparse gradients.
 __global__ void __launch_bounds__(table_plan_policy::threads)
     plan_runs(const __grid_constant__ reduction work) {

@@ -156,10 +156,10 @@ __global__ void __launch_bounds__(long_run_policy::cut_threads,
       if (thread < numerics::num_slices) {
         const feature_record& feature = work.problem.features[tree.feature];
         leaf_begins[thread] = first_occurrence(tree.begin, tree.end, [&](std::uint32_t i) {
-          const std::uint32_t position = work.occurrences.positions[i];
-          const std::uint32_t bag = bag_within_feature(
-              work.problem, feature, position - static_cast<std::uint32_t>(feature.first_position));
-          return slice_of_bag(feature, bag) >= thread;
+          const std::uint32_t position =
+              work.occurrences.positions[i] - static_cast<std::uint32_t>(feature.first_position);
+          const std::uint32_t bag = bag_within_feature(work.problem, feature, position);
+          return slice_of_lookup(feature, position, bag) >= thread;
         });
       }
       __syncthreads();

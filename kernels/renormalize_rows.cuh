@@ -4,9 +4,9 @@
 // is read again (from cache) and scaled in place.
 
 #include "kernels/common/records.cuh"
+#include "kernels/common/row_norm_lanes.cuh"
 #include "kernels/common/vector_io.cuh"
 #include "kernels/common/warp.cuh"
-#include "numerics/row_norm.hpp"
 
 namespace warpbag::kernels {
 
@@ -19,29 +19,24 @@ struct combine_norms {
 
 inline constexpr int warp_quad_elements = warp_size * quad_elements;
 
-/// The step of a norm that needs a power is long: one copy of it, out of the way of the others.
-__device__ __noinline__ float accumulate_power(float p, float acc, float x) {
-  return numerics::accumulate_norm(numerics::norm_kind::general, p, acc, x);
-}
-
-__device__ __forceinline__ float accumulate(numerics::norm_kind kind, float p, float acc, float x) {
-  return kind == numerics::norm_kind::general ? accumulate_power(p, acc, x)
-                                              : numerics::accumulate_norm(kind, p, acc, x);
-}
-
+/// What the lane has of the norm of a row.
 template <int Width, typename Stored>
-__device__ __forceinline__ void renormalize_row(const table_record& table, Stored* row) {
-  const numerics::norm_kind kind = numerics::norm_kind_of(table.norm_type);
+__device__ __forceinline__ float norm_of_lane(const table_record& table, numerics::norm_kind kind,
+                                              const Stored* row) {
   float norm = 0.0F;
   for (std::int32_t column = lane_index() * quad_elements; column < table.dim;
        column += warp_quad_elements) {
-    const quad x = load_quad<Width>(row, column, table.dim);
-    // An element that is not there adds |0|^p = +0, which changes no sum.
-#pragma unroll
-    for (int i = 0; i < quad_elements; ++i) {
-      norm = accumulate(kind, table.norm_type, norm, x.value[i]);
-    }
+    norm = add_to_norm(kind, table.norm_type, norm, load_quad<Width>(row, column, table.dim));
   }
+  return norm;
+}
+
+/// `lanes`: of the whole row, where the table has a part of its columns; else nullptr.
+template <int Width, typename Stored>
+__device__ __forceinline__ void renormalize_row(const table_record& table, const float* lanes,
+                                                Stored* row) {
+  const numerics::norm_kind kind = numerics::norm_kind_of(table.norm_type);
+  float norm = lanes == nullptr ? norm_of_lane<Width>(table, kind, row) : lanes[lane_index()];
   norm = numerics::finish_norm(kind, table.norm_type, warp_butterfly(norm, combine_norms{kind}));
   const float scale = numerics::max_norm_scale(norm, table.max_norm);
   if (scale == 1.0F) return;
@@ -65,9 +60,11 @@ __global__ void __launch_bounds__(256)
     if (!table.renormalize) continue;
     const std::int64_t offset = (global_row - table.first_row) * table.row_stride;
     const int width = access_width(table.rows, table.row_stride, table.dim, table.row_type);
+    const float* lanes = table.shard.row_lanes[0];
+    if (lanes != nullptr) lanes += (run - first_run_of(occurrences, table.first_row)) * warp_size;
     with_row_access(table.row_type, width, [&](auto access) {
       using Access = decltype(access);
-      renormalize_row<Access::width>(table,
+      renormalize_row<Access::width>(table, lanes,
                                      static_cast<typename Access::stored*>(table.rows) + offset);
     });
   }

@@ -16,6 +16,19 @@ __global__ void __launch_bounds__(table_plan_policy::threads)
   });
 }
 
+/// Clipping by the norm of the whole row.
+__device__ __forceinline__ void clip_part_of_row(const part_of_row& part, lane_gradient gradient) {
+  const optimizer_options& options = part.table.optimizer;
+  if (options.clipping != clipping_kind::norm) return;
+  const float scale = numerics::clip_scale(part.sum(0, 0.0F), options.clipping_limit);
+  for (int strip = 0; strip < num_strips(part.table.dim); ++strip) {
+    quad g = gradient.load(strip);
+#pragma unroll
+    for (int i = 0; i < quad_elements; ++i) g.value[i] *= scale;
+    gradient.store(strip, g);
+  }
+}
+
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size)
     update_given_rows(const __grid_constant__ reduction work) {
   __shared__ alignas(16) float sums[gradient_walk_policy::warps_per_block]
@@ -37,8 +50,16 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
       for (int strip = 0; strip < num_strips(table.dim); ++strip) {
         gradient.store(strip, values.load(column_of(group, strip)));
       }
-      row_updater(table, plan.factors, group, table.gradient.rows[item], gradient, plan.row_width)
-          .update();
+      const std::int64_t row = table.gradient.rows[item];
+      if (table.shard.row_lanes[0] == nullptr) {
+        row_updater(table, plan.factors, group, row, gradient, plan.row_width,
+                    whole_row{table, group})
+            .update();
+      } else {
+        const part_of_row part = {table, item};
+        clip_part_of_row(part, gradient);
+        row_updater(table, plan.factors, group, row, gradient, plan.row_width, part).update();
+      }
     }
     __syncwarp();
   }

@@ -54,6 +54,17 @@ struct batch_options {
   std::uint64_t seed = 1;
 };
 
+/// A part of a batch, for ranks that share it: parts 0, ..., count - 1 one after the other are the
+/// batch.
+struct batch_part {
+  int index = 0;
+  int count = 1;
+
+  /// Of a batch of `size` samples it has [begin_of(size), end_of(size)), perhaps none.
+  std::int64_t begin_of(std::int64_t size) const noexcept { return size * index / count; }
+  std::int64_t end_of(std::int64_t size) const noexcept { return size * (index + 1) / count; }
+};
+
 /// The batches of a list of samples, by step number. The last batch of an epoch holds what is left.
 /// Stateless after construction: load() may be called for any step, in any order, from any thread
 /// (each with its own `out`).
@@ -67,10 +78,19 @@ class WARPBAG_EXPORT batch_loader {
   std::int64_t steps_per_epoch() const noexcept { return steps_per_epoch_; }
   std::int64_t num_samples() const noexcept { return static_cast<std::int64_t>(selection_.size()); }
 
-  /// Batch of `step` >= 0, counted over all epochs: epoch = step / steps_per_epoch().
-  void load(std::int64_t step, batch& out) const;
+  /// Samples of the batch of `step` >= 0.
+  std::int64_t batch_size(std::int64_t step) const;
+
+  /// Batch of `step` >= 0, counted over all epochs: epoch = step / steps_per_epoch(); or a part.
+  void load(std::int64_t step, batch& out, batch_part part = {}) const;
 
  private:
+  std::int64_t epoch_of(std::int64_t step) const;
+  /// Of the batch in the order of its epoch.
+  std::int64_t first_place(std::int64_t step) const noexcept {
+    return step % steps_per_epoch_ * options_.batch_size;
+  }
+
   const dataset* dataset_;
   std::vector<std::int64_t> selection_;
   batch_options options_;

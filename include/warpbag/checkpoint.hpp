@@ -19,6 +19,7 @@
 
 #include "warpbag/collection.hpp"
 #include "warpbag/safetensors.hpp"
+#include "warpbag/sharded_collection.hpp"
 
 namespace warpbag {
 
@@ -49,5 +50,23 @@ WARPBAG_EXPORT safetensors_metadata load_checkpoint(embedding_bag_collection& co
 /// The caller's metadata alone, and only the header is checked: what a program reads before it can
 /// make the collection.
 WARPBAG_EXPORT safetensors_metadata read_checkpoint_metadata(const std::filesystem::path& file);
+
+// ---- sharded collections: the same file, byte for byte, as of one device ----
+
+/// Collective. Every rank writes its rows into one file, which all ranks must see under the same
+/// name (a shared file system), and none sends them anywhere; the checksums are computed by all
+/// ranks, a tensor each in turn; rank 0 renames. `metadata` is rank 0's. Throws on every rank when
+/// one cannot: there its own io_error, elsewhere invalid_argument that names it; then an old `file`
+/// is intact.
+WARPBAG_EXPORT void save_checkpoint(sharded_embedding_bag_collection& collection,
+                                    const std::filesystem::path& file,
+                                    const safetensors_metadata& metadata = {});
+WARPBAG_EXPORT void save_checkpoint(sharded_embedding_bag_collection& collection,
+                                    const std::filesystem::path& file,
+                                    const safetensors_metadata& metadata, file_system& files);
+/// Collective. From a checkpoint of any plan and any number of ranks, or of one device. Each rank
+/// checks its share of the tensors' checksums; then, when all are good, reads its own rows.
+WARPBAG_EXPORT safetensors_metadata load_checkpoint(sharded_embedding_bag_collection& collection,
+                                                    const std::filesystem::path& file);
 
 }  // namespace warpbag

@@ -85,6 +85,30 @@ class WARPBAG_EXPORT corrupt_file : public io_error {
   using io_error::io_error;
 };
 
+/// Ranks could not work together (warpbag/transport.hpp). Every live rank gets the same type; the
+/// transport is closed.
+class WARPBAG_EXPORT transport_error : public error {
+ public:
+  transport_error(const std::string& what, int rank) : error(what), rank_(rank) {}
+  /// The rank at fault, as far as known; -1: not known.
+  int rank() const noexcept { return rank_; }
+
+ private:
+  int rank_;
+};
+
+/// A rank died, closed the transport, or did not come within the deadline.
+class WARPBAG_EXPORT rank_lost : public transport_error {
+ public:
+  using transport_error::transport_error;
+};
+
+/// Ranks made calls that do not fit each other: another operation, step, plan or size.
+class WARPBAG_EXPORT rank_mismatch : public transport_error {
+ public:
+  using transport_error::transport_error;
+};
+
 /// A line of an input file could not be understood. `line` counts from 1.
 class WARPBAG_EXPORT parse_error : public io_error {
  public:

@@ -27,6 +27,22 @@ __device__ __forceinline__ std::int32_t slice_of_bag(const feature_record& featu
   return numerics::slice_of(sample, feature.batch);
 }
 
+/// Slice of lookup `position` of a feature, which is in bag `bag`.
+__device__ __forceinline__ std::int32_t slice_of_lookup(const feature_record& feature,
+                                                        std::uint32_t position, std::uint32_t bag) {
+  return feature.partials != nullptr ? feature.partials[position].slice
+                                     : slice_of_bag(feature, bag);
+}
+
+/// How many occurrences of the one-device batch the lookup at `position` (of all features) is.
+__device__ __forceinline__ std::uint32_t frequency_of_lookup(const device_problem& problem,
+                                                             std::uint32_t position) {
+  const feature_record& feature = problem.features[feature_of_position(problem, position)];
+  if (feature.partials == nullptr) return 1;
+  return feature.partials[position - static_cast<std::uint32_t>(feature.first_position)]
+      .occurrences;
+}
+
 struct occurrence {
   std::int32_t feature;
   std::int32_t slice;
@@ -50,7 +66,7 @@ __device__ __forceinline__ occurrence find_occurrence(const device_problem& prob
   const feature_record& feature = problem.features[result.feature];
   const std::uint32_t local = position - static_cast<std::uint32_t>(feature.first_position);
   result.bag = bag_within_feature(problem, feature, local);
-  result.slice = slice_of_bag(feature, result.bag);
+  result.slice = slice_of_lookup(feature, local, result.bag);
   const std::uint32_t gradient_row = feature.mode == pooling_mode::none ? local : result.bag;
   result.gradient_element = static_cast<std::int64_t>(gradient_row) * feature.gradient_stride;
   result.position_in_bag = -1;

@@ -89,16 +89,17 @@ __device__ __forceinline__ float add_squares(float sum, const quad& x) {
 
 /// Frequency scaling and clipping, in place. Columns beyond the row are and stay zero.
 __device__ __forceinline__ void finish_gradient(const table_record& table, const lane_group& group,
-                                                std::int64_t count, lane_gradient gradient) {
+                                                std::int64_t frequency, lane_gradient gradient) {
   const optimizer_options& options = table.optimizer;
-  const bool by_norm = options.clipping == clipping_kind::norm;
+  const bool by_norm =
+      options.clipping == clipping_kind::norm && table.shard.row_lanes[0] == nullptr;
   if (!table.scale_grad_by_freq && options.clipping == clipping_kind::none) return;
   float sum_of_squares = 0.0F;
   for (int strip = 0; strip < num_strips(table.dim); ++strip) {
     quad g = gradient.load(strip);
 #pragma unroll
     for (int i = 0; i < quad_elements; ++i) {
-      if (table.scale_grad_by_freq) g.value[i] = numerics::frequency_scaled(g.value[i], count);
+      if (table.scale_grad_by_freq) g.value[i] = numerics::frequency_scaled(g.value[i], frequency);
       if (options.clipping == clipping_kind::value) {
         g.value[i] = numerics::clamped(g.value[i], options.clipping_limit);
       }
@@ -123,20 +124,53 @@ __device__ __forceinline__ bool has_element_state(const table_record& table, int
   return table.state[index] != nullptr && table.optimizer.kind != per_row;
 }
 
-/// The optimizer step of one row whose gradient is finished.
+/// Id of a row of a shard in the whole table. One copy of it, out of the way of the registers of
+/// those who seldom need it.
+inline __device__ __noinline__ std::int64_t shard_row_id(const operations::shard_record& shard,
+                                                         std::int64_t row) {
+  return shard.id_of(row);
+}
+
+/// Sums over a row that its group has whole.
+struct whole_row {
+  const table_record& table;
+  const lane_group& group;
+
+  __device__ __forceinline__ std::int32_t dim() const { return table.dim; }
+  __device__ __forceinline__ float sum(int, float of_lane) const { return group.sum(of_lane); }
+};
+
+inline __device__ __noinline__ float sum_of_lanes(const float* lanes) {
+  return numerics::combined_lanes(lanes, numerics::add_lanes{});
+}
+
+/// Sums over a row of which the table has a part of the columns (backend::add_row_lanes).
+struct part_of_row {
+  const table_record& table;
+  std::int64_t touched;
+
+  __device__ __forceinline__ std::int32_t dim() const { return table.shard.whole_dim; }
+  __device__ __forceinline__ float sum(int index, float) const {
+    return sum_of_lanes(table.shard.row_lanes[index] + touched * numerics::num_lanes);
+  }
+};
+
+/// The optimizer step of one row whose gradient is finished. Sums: whole_row or part_of_row.
+template <typename Sums>
 class row_updater {
  public:
   __device__ __forceinline__ row_updater(const table_record& table,
                                          const numerics::step_factors& factors,
                                          const lane_group& group, std::int64_t row,
-                                         lane_gradient gradient, int row_width)
+                                         lane_gradient gradient, int row_width, const Sums& sums)
       : table_(table),
         options_(table.optimizer),
         factors_(factors),
         group_(group),
         row_(row),
         gradient_(gradient),
-        weights_(table.rows, table.row_type, table.row_stride, table.dim, row, row_width) {}
+        weights_(table.rows, table.row_type, table.row_stride, table.dim, row, row_width),
+        sums_(sums) {}
 
   __device__ __forceinline__ void update() const {
     if (options_.kind == optimizer_kind::lamb) {
@@ -158,7 +192,7 @@ class row_updater {
       }
       sum = add_squares(sum, g);
     }
-    const float mean = numerics::mean_square(group_.sum(sum), table_.dim);
+    const float mean = numerics::mean_square(sums_.sum(1, sum), sums_.dim());
     float state = 0.0F;
     if (group_.lane == 0) {
       float* stored = table_.state[options_.kind == optimizer_kind::rowwise_adagrad ? 0 : 1] + row_;
@@ -245,7 +279,7 @@ class row_updater {
       direction_squares = add_squares(direction_squares, direction);
     }
     const float ratio =
-        numerics::trust_ratio(group_.sum(weight_squares), group_.sum(direction_squares));
+        numerics::trust_ratio(sums_.sum(1, weight_squares), sums_.sum(2, direction_squares));
     for (int strip = 0; strip < num_strips(table_.dim); ++strip) {
       const std::int32_t column = column_of(group_, strip);
       quad w = weights_.load(column);
@@ -295,9 +329,13 @@ class row_updater {
       weights_.store(column, w);
       return;
     }
+    const operations::shard_record& shard = table_.shard;
+    const std::int64_t id =
+        shard.numbering == operations::row_numbering::own ? row_ : shard_row_id(shard, row_);
     const numerics::philox_block random = numerics::random_words(
         table_.seed, numerics::random_use::rounding, table_.rng_table,
-        static_cast<std::uint64_t>(row_), static_cast<std::uint32_t>(column / quad_elements),
+        static_cast<std::uint64_t>(id),
+        static_cast<std::uint32_t>((shard.first_column + column) / quad_elements),
         table_.step->step);
     weights_.store_stochastic(column, w, random);
   }
@@ -309,6 +347,7 @@ class row_updater {
   std::int64_t row_;
   lane_gradient gradient_;
   row_view weights_;
+  Sums sums_;
 };
 
 /// Asks for rows row_of(0), ..., row_of(count - 1) of a matrix ahead of their use; the lanes of a

@@ -44,6 +44,22 @@ __device__ __forceinline__ std::int32_t table_of_row(const device_problem& probl
       problem.num_tables, [&](std::int64_t t) { return problem.tables[t].first_row <= row; }));
 }
 
+/// First run whose row is not below global row `row`.
+__device__ __forceinline__ std::int64_t first_run_of(const device_occurrences& occurrences,
+                                                     std::int64_t row) {
+  std::int64_t low = 0;
+  std::int64_t high = *occurrences.num_runs;
+  while (low < high) {
+    const std::int64_t middle = low + (high - low) / 2;
+    if (occurrences.rows[middle] < row) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
 template <typename Index>
 __device__ __forceinline__ std::int64_t load_index(const void* indices, std::int64_t i) {
   return static_cast<std::int64_t>(static_cast<const Index*>(indices)[i]);

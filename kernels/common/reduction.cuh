@@ -53,18 +53,37 @@ struct reduction {
   table_plan plan;
   float* wide_sums;  // [warps, num_strips(max_dim) * strip_columns] if max_dim needs it
   std::int32_t max_dim;
+  bool has_partials;  // some feature has
 };
+
+/// How often the row of a run occurs in the batch, for scale_grad_by_freq.
+__device__ __forceinline__ std::int64_t frequency_of_run(const reduction& work,
+                                                         const lane_group& group,
+                                                         std::int64_t run) {
+  const std::uint32_t begin = work.occurrences.run_begins[run];
+  const std::uint32_t end = work.occurrences.run_begins[run + 1];
+  if (!work.has_partials) return end - begin;
+  unsigned long long frequency = 0;
+  for (std::uint32_t i = begin + static_cast<unsigned>(group.lane); i < end;
+       i += static_cast<unsigned>(group.width)) {
+    frequency += frequency_of_lookup(work.problem, work.occurrences.positions[i]);
+  }
+  for (int distance = group.width / 2; distance > 0; distance /= 2) {
+    frequency += __shfl_xor_sync(group.mask, frequency, distance, group.width);
+  }
+  return static_cast<std::int64_t>(frequency);
+}
 
 /// Finishes the summed gradient of a run and gives it to the form of its table.
 __device__ __forceinline__ void deliver_gradient(const reduction& work, const table_record& table,
                                                  const planned_table& plan, const lane_group& group,
                                                  std::int64_t run, lane_gradient gradient) {
   const std::int64_t row = work.occurrences.rows[run] - table.first_row;
-  const std::int64_t count =
-      work.occurrences.run_begins[run + 1] - work.occurrences.run_begins[run];
-  finish_gradient(table, group, count, gradient);
+  const std::int64_t frequency = table.scale_grad_by_freq ? frequency_of_run(work, group, run) : 1;
+  finish_gradient(table, group, frequency, gradient);
   if (table.gradient.form == operations::gradient_form::fused) {
-    row_updater(table, plan.factors, group, row, gradient, plan.row_width).update();
+    row_updater(table, plan.factors, group, row, gradient, plan.row_width, whole_row{table, group})
+        .update();
     return;
   }
   std::int64_t value_row = row;

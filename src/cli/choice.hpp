@@ -3,6 +3,7 @@
 // Values that have names.
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,13 @@ Value parse_choice(std::string_view what, const std::string& name,
   const auto found = names.find(name);
   if (found == names.end()) throw invalid_argument(std::string(what) + ": no '" + name + "'");
   return found->second;
+}
+
+template <typename Value>
+std::set<std::string> keys_of(const choice_names<Value>& names) {
+  std::set<std::string> keys;
+  for (const auto& [name, value] : names) keys.insert(name);
+  return keys;
 }
 
 /// The name of a value that is in `names`.

@@ -3,7 +3,6 @@
 // Options whose value is one of some names.
 
 #include <CLI/CLI.hpp>
-#include <set>
 
 #include "cli/choice.hpp"
 
@@ -13,12 +12,10 @@ namespace warpbag::cli {
 template <typename Value>
 CLI::Option* add_choice(CLI::App& command, const std::string& option, Value& value,
                         const choice_names<Value>& names, const std::string& description) {
-  std::set<std::string> allowed;
-  for (const auto& [name, candidate] : names) allowed.insert(name);
   return command
       .add_option_function<std::string>(
           option, [&value, names](const std::string& name) { value = names.at(name); }, description)
-      ->check(CLI::IsMember(allowed))
+      ->check(CLI::IsMember(keys_of(names)))
       ->default_str(name_of(value, names));
 }
 

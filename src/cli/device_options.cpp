@@ -9,10 +9,9 @@
 
 namespace warpbag::cli {
 
-namespace {
-
-device parse_device(std::string_view name) {
-  if (name == "cpu") return {device_kind::cpu, 0};
+device parse_device(const device_options& options) {
+  const std::string_view name = options.name;
+  if (name.empty() || name == "cpu") return {device_kind::cpu, 0};
   if (name == "cuda") return {device_kind::cuda, 0};
   constexpr std::string_view prefix = "cuda:";
   int ordinal = -1;
@@ -26,11 +25,9 @@ device parse_device(std::string_view name) {
   throw invalid_argument("--device must be cpu, cuda or cuda:N, not '" + std::string(name) + "'");
 }
 
-}  // namespace
-
 void add_device_options(CLI::App& command, device_options& options) {
   command.add_option("--device", options.name, "cpu, cuda or cuda:N; the results are the same")
-      ->capture_default_str()
+      ->default_str("cpu")
       ->group("Device");
   command
       .add_option("--threads", options.threads,
@@ -41,7 +38,7 @@ void add_device_options(CLI::App& command, device_options& options) {
 }
 
 std::unique_ptr<model::model_device> make_device(const device_options& options) {
-  return model::make_model_device(parse_device(options.name), options.threads);
+  return model::make_model_device(parse_device(options), options.threads);
 }
 
 }  // namespace warpbag::cli

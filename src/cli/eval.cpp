@@ -134,11 +134,11 @@ int run_eval(const eval_options& options) {
 
   const auto device = make_device(options.device);
   model::factorization_machine machine(machine_for(data.samples, record), *device, options.bad_ids);
-  static_cast<void>(load_checkpoint(machine.collection(), file));
+  machine.load(file);
   eval_report report;
   report.result = model::evaluate(machine, data.samples, data.selection, record.run.batch_size);
   report.step = record.progress.step;
-  if (options.bad_ids != bad_id_policy::error) report.bad_ids = machine.collection().bad_ids();
+  if (options.bad_ids != bad_id_policy::error) report.bad_ids = machine.bad_ids();
   report.cold_lookups = nlohmann::ordered_json::object();
   for (std::size_t f = 0; f < data.cold_lookups.size(); ++f) {
     if (data.cold_lookups[f] == 0) continue;

@@ -25,7 +25,7 @@ struct inspect_options {
 void check_sums(const run_record& record, const std::filesystem::path& file) {
   const auto device = model::make_cpu_model_device(0);
   model::factorization_machine machine(record.machine, *device);
-  static_cast<void>(load_checkpoint(machine.collection(), file));
+  machine.load(file);
 }
 
 std::string shape_of(const safetensors_entry& entry) {

@@ -62,12 +62,13 @@ reporter::reporter(const report_options& options)
       last_(std::chrono::steady_clock::now()) {}
 
 void reporter::note(const std::string& text) {
-  if (options_.json || options_.quiet) return;
+  if (options_.json || options_.quiet || options_.silent) return;
   clear_line();
   std::cerr << text << '\n';
 }
 
 void reporter::data(const dataset& samples, std::int64_t num_train, std::int64_t num_validation) {
+  if (options_.silent) return;
   if (options_.json && !options_.quiet) {
     json tables;
     for (const dataset_table& table : samples.tables()) tables[table.name] = table.num_ids;
@@ -91,7 +92,7 @@ void reporter::data(const dataset& samples, std::int64_t num_train, std::int64_t
 }
 
 bool reporter::is_due(const step_report& report) {
-  if (options_.quiet) return false;
+  if (options_.quiet || options_.silent) return false;
   if (options_.log_every > 0) return report.step % options_.log_every == 0;
   const auto now = std::chrono::steady_clock::now();
   const bool in_place = terminal_ && !options_.json;
@@ -127,7 +128,7 @@ void reporter::step(const step_report& report) {
 }
 
 void reporter::epoch(const epoch_report& report) {
-  if (options_.quiet) return;
+  if (options_.quiet || options_.silent) return;
   if (options_.json) {
     json event = {{"event", "epoch"},
                   {"epoch", report.epoch},
@@ -148,6 +149,7 @@ void reporter::epoch(const epoch_report& report) {
 }
 
 void reporter::result(const result_report& report) {
+  if (options_.silent) return;
   if (options_.json) {
     json event = {{"event", "result"},
                   {"steps", report.steps},

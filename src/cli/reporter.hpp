@@ -16,6 +16,7 @@ namespace warpbag::cli {
 struct report_options {
   bool json = false;           ///< JSON lines on stdout instead of text
   bool quiet = false;          ///< the result only
+  bool silent = false;         ///< nothing: another rank tells
   std::int64_t log_every = 0;  ///< a line for each so many steps; 0: by time
 };
 

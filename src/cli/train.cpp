@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
+#include <utility>
 
 #include "cli/choice_option.hpp"
 #include "cli/training_run.hpp"
@@ -60,6 +61,15 @@ void add_output_options(CLI::App& command, train_options& options) {
   command.add_flag("--quiet", options.report.quiet, "Only the result")->group("Output");
 }
 
+int run_train(const train_options& options) {
+  static_cast<void>(are_wanted(options.ranks));  // options that clash need no data to be refused
+  const loaded_data data = load_data(options.data);
+  const interrupt_guard interrupt;
+  return run_on_ranks(options.ranks, options.device, [&](rank_place place) {
+    return training_run(options, data, std::move(place)).run(interrupt);
+  });
+}
+
 }  // namespace
 
 verb add_train(CLI::App& program) {
@@ -70,14 +80,17 @@ verb add_train(CLI::App& program) {
   add_machine_options(*command, options->machine);
   add_run_options(*command, *options);
   add_device_options(*command, options->device);
+  add_rank_options(*command, options->ranks);
   add_output_options(*command, *options);
   command->footer(
       "Example:\n"
       "  warpbag train --data ml-100k.inter --epochs 10 --checkpoint run1\n"
+      "  warpbag train --data ml-100k.inter --ranks 4 --checkpoint run2\n"
+      "  mpirun -np 4 warpbag train --data ml-100k.inter --transport mpi --checkpoint run3\n"
       "SIGINT finishes the step, saves and exits with 130; --resume goes on from there.");
   return {command, [options] {
             options->data.generator_seed = options->machine.options.seed;
-            return training_run(*options).run();
+            return run_train(*options);
           }};
 }
 

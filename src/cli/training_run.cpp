@@ -4,17 +4,25 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 #include "cli/dump_batches.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/vocabulary_file.hpp"
 #include "model/auc.hpp"
+#include "model/machine_tables.hpp"
 #include "warpbag/checkpoint.hpp"
 #include "warpbag/error.hpp"
 
 namespace warpbag::cli {
 
 namespace {
+
+/// Rank 0 tells what the run does.
+report_options report_of(report_options options, const rank_place& place) {
+  options.silent = place.ranks != nullptr && place.ranks->rank() != 0;
+  return options;
+}
 
 /// The AUC of the logits that the generator drew labels from: what no model can beat by much.
 double planted_auc(const loaded_data& data, const std::vector<std::int64_t>& selection) {
@@ -29,25 +37,27 @@ double planted_auc(const loaded_data& data, const std::vector<std::int64_t>& sel
 
 }  // namespace
 
-training_run::training_run(const train_options& options)
+training_run::training_run(const train_options& options, const loaded_data& data, rank_place place)
     : options_(options),
-      reporter_(options.report),
-      device_(make_device(options.device)),
-      data_(load_data(options.data)) {
+      place_(std::move(place)),
+      reporter_(report_of(options.report, place_)),
+      data_(&data) {
   const std::filesystem::path file = checkpoint_file(options_.checkpoint);
   if (!options_.checkpoint.empty() && !options_.resume && std::filesystem::exists(file)) {
     throw invalid_argument(file.string() + " exists; --resume goes on from it");
   }
+  const dataset& samples = data_->samples;
   record_.data = options_.data;
-  record_.fingerprint = data_.samples.fingerprint();
-  record_.machine = model::make_machine_config(data_.samples, parse(options_.machine));
+  record_.fingerprint = samples.fingerprint();
+  record_.machine = model::make_machine_config(samples, parse(options_.machine));
   record_.run = options_.run;
-  split_ = split_of(data_.samples, record_);
-  reporter_.data(data_.samples, static_cast<std::int64_t>(split_.train.size()),
+  split_ = split_of(samples, record_);
+  reporter_.data(samples, static_cast<std::int64_t>(split_.train.size()),
                  static_cast<std::int64_t>(split_.validation.size()));
 
-  machine_.emplace(record_.machine, *device_, options_.bad_ids);
-  loader_.emplace(data_.samples, split_.train,
+  make_machine();
+  require_same_data();
+  loader_.emplace(samples, split_.train,
                   batch_options{options_.run.batch_size, true, record_.machine.options.seed});
   pipeline_.emplace(*machine_, model::batch_work::train,
                     [this](const model::batch_slot& slot) { on_batch(slot); });
@@ -55,11 +65,30 @@ training_run::training_run(const train_options& options)
   if (options_.resume) resume();
 }
 
+void training_run::make_machine() {
+  if (place_.ranks == nullptr) {
+    machine_.emplace(record_.machine, *place_.device, options_.bad_ids);
+    return;
+  }
+  const sharding_plan plan =
+      plan_of(options_.ranks, model::machine_tables(record_.machine), place_.ranks->size());
+  machine_.emplace(record_.machine, *place_.device, options_.bad_ids, plan, place_.ranks);
+}
+
+/// Every process reads the data for itself: from another file it would train without a word.
+void training_run::require_same_data() {
+  const auto words = machine_->ranks().gather(static_cast<std::int64_t>(record_.fingerprint));
+  for (std::size_t rank = 1; rank < words.size(); ++rank) {
+    if (words[rank] == words[0]) continue;
+    throw invalid_argument("rank " + std::to_string(rank) + " has other data than rank 0");
+  }
+}
+
 void training_run::resume() {
   const std::filesystem::path file = checkpoint_file(options_.checkpoint);
   const run_record saved = from_metadata(read_checkpoint_metadata(file), file);
   require_same_run(saved, record_);
-  static_cast<void>(load_checkpoint(machine_->collection(), file));
+  machine_->load(file);
   record_.progress = saved.progress;
   next_step_ = saved.progress.step;
   first_step_ = next_step_;
@@ -67,12 +96,11 @@ void training_run::resume() {
   reporter_.note("resumed after step " + std::to_string(next_step_));
 }
 
-int training_run::run() {
-  if (!options_.dump_batches.empty()) {
-    dump_batches(options_.dump_batches, data_.samples, *loader_, {next_step_, total_steps_},
+int training_run::run(const interrupt_guard& interrupt) {
+  if (!options_.dump_batches.empty() && is_first()) {
+    dump_batches(options_.dump_batches, data_->samples, *loader_, {next_step_, total_steps_},
                  split_.validation);
   }
-  const interrupt_guard interrupt;
   train(interrupt);
   if (!options_.checkpoint.empty() && saved_step_ != record_.progress.step) save();
   const bool interrupted = next_step_ < total_steps_;
@@ -88,11 +116,10 @@ int training_run::run() {
 }
 
 void training_run::train(const interrupt_guard& interrupt) {
-  batch samples;
-  while (next_step_ < total_steps_ && !interrupt.interrupted()) {
+  // A signal comes to ranks at different steps, or to some alone: they agree on it.
+  while (next_step_ < total_steps_ && !machine_->ranks().any(interrupt.interrupted())) {
     if (!clock_start_) clock_start_ = std::chrono::steady_clock::now();
-    loader_->load(next_step_, samples);
-    pipeline_->enqueue(samples);
+    pipeline_->enqueue(*loader_, next_step_);
     ++next_step_;
     if (next_step_ % loader_->steps_per_epoch() == 0) end_epoch();
     if (options_.save_every > 0 && next_step_ % options_.save_every == 0) save();
@@ -112,20 +139,19 @@ void training_run::end_epoch() {
 
 void training_run::settle() {
   pipeline_->drain();
-  machine_->collection().check();
+  machine_->check();
   seconds_settled_ = seconds_trained();
   clock_start_.reset();
 }
 
 void training_run::save() {
   settle();
-  std::filesystem::create_directories(options_.checkpoint);
-  if (!vocabularies_saved_) {
-    save_vocabularies(data_.samples, vocabulary_file(options_.checkpoint));
+  if (is_first() && !vocabularies_saved_) {
+    std::filesystem::create_directories(options_.checkpoint);
+    save_vocabularies(data_->samples, vocabulary_file(options_.checkpoint));
     vocabularies_saved_ = true;
   }
-  save_checkpoint(machine_->collection(), checkpoint_file(options_.checkpoint),
-                  to_metadata(record_));
+  machine_->save(checkpoint_file(options_.checkpoint), to_metadata(record_));
   saved_step_ = record_.progress.step;
 }
 
@@ -134,7 +160,7 @@ void training_run::on_batch(const model::batch_slot& slot) {
   model::loss_sum of_batch;
   of_batch.add(slot.host_losses());
   if (!std::isfinite(of_batch.total)) {
-    machine_->collection().check();  // a bad batch on a device has losses of no meaning
+    machine_->check();  // a bad batch on a device has losses of no meaning
     throw error("the loss is not finite at step " + std::to_string(progress.step + 1) +
                 ": a smaller --lr may help");
   }
@@ -154,7 +180,7 @@ std::optional<model::evaluation> training_run::validate() {
   if (split_.validation.empty()) return std::nullopt;
   if (validated_step_ == next_step_) return validation_;
   validated_step_ = next_step_;
-  return model::evaluate(*machine_, data_.samples, split_.validation, options_.run.batch_size);
+  return model::evaluate(*machine_, data_->samples, split_.validation, options_.run.batch_size);
 }
 
 double training_run::seconds_trained() const {
@@ -176,11 +202,11 @@ void training_run::report_result(bool interrupted) {
           ? record_.progress.epoch.mean()
           : record_.progress.last_epoch_loss.value_or(std::numeric_limits<double>::quiet_NaN());
   report.validation = validation_;
-  if (validation_ && !data_.planted_logits.empty()) {
-    report.planted_auc = planted_auc(data_, split_.validation);
+  if (validation_ && !data_->planted_logits.empty()) {
+    report.planted_auc = planted_auc(*data_, split_.validation);
   }
   if (options_.bad_ids != bad_id_policy::error) {
-    report.bad_ids = machine_->collection().bad_ids();
+    report.bad_ids = machine_->bad_ids();
   }
   report.samples_per_second = samples_per_second();
   report.seconds = seconds_trained();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What `warpbag train` does once its arguments are read.
+// What `warpbag train` does once its arguments and the data are read.
 
 #include <cstdint>
 #include <memory>
@@ -11,6 +11,8 @@
 #include "cli/device_options.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/machine_options.hpp"
+#include "cli/rank_launch.hpp"
+#include "cli/rank_options.hpp"
 #include "cli/reporter.hpp"
 #include "cli/run_record.hpp"
 
@@ -21,6 +23,7 @@ struct train_options {
   machine_arguments machine;
   run_options run;
   device_options device;
+  rank_options ranks;
   bad_id_policy bad_ids = bad_id_policy::error;
   std::int64_t epochs = 5;
   std::optional<std::int64_t> steps;  ///< instead of epochs
@@ -31,15 +34,20 @@ struct train_options {
   report_options report;
 };
 
+/// The run of one rank. All ranks do the same with their parts of each batch; what is told and
+/// decided comes from numbers that all of them have, and rank 0 tells it.
 class training_run {
  public:
-  /// Reads the data and makes the machine, or takes it from the checkpoint.
-  explicit training_run(const train_options& options);
+  /// Makes the machine, or takes it from the checkpoint. Keeps a reference to `data`.
+  training_run(const train_options& options, const loaded_data& data, rank_place place);
 
   /// Trains, validates, saves; returns the exit code.
-  int run();
+  int run(const interrupt_guard& interrupt);
 
  private:
+  void make_machine();
+  bool is_first() { return machine_->ranks().rank() == 0; }
+  void require_same_data();
   void resume();
   void train(const interrupt_guard& interrupt);
   void end_epoch();
@@ -52,9 +60,9 @@ class training_run {
   void report_result(bool interrupted);
 
   train_options options_;
+  rank_place place_;
   reporter reporter_;
-  std::unique_ptr<model::model_device> device_;
-  loaded_data data_;
+  const loaded_data* data_;
   dataset_split split_;
   run_record record_;
   std::optional<model::factorization_machine> machine_;

@@ -5,6 +5,7 @@
 #include <exception>
 #include <iostream>
 #include <new>
+#include <string>
 
 #include "cli/exit_code.hpp"
 #include "warpbag/error.hpp"
@@ -14,7 +15,8 @@ namespace warpbag::cli {
 namespace {
 
 int complain(const std::exception& problem, exit_code code) {
-  std::cerr << "warpbag: " << problem.what() << '\n';
+  // In one piece: other ranks may complain on the same terminal.
+  std::cerr << std::string("warpbag: ") + problem.what() + "\n";
   return code;
 }
 
@@ -48,7 +50,8 @@ int run_program(int argc, const char* const* argv) {
   program.footer(
       "warpbag VERB --help tells more. Exit codes: 0 ok, 1 failure, 2 usage,\n"
       "3 corrupt file, 4 no such device, 130 interrupted.");
-  const verb verbs[] = {add_train(program), add_eval(program), add_inspect(program)};
+  const verb verbs[] = {add_train(program), add_eval(program), add_inspect(program),
+                        add_plan(program)};
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {

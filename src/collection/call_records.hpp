@@ -46,6 +46,9 @@ struct call_records {
             policy, total_rows, total_positions, total_bags};
   }
   operations::problem_limits limits() const;
+  /// Whether a gradient of weights in a mean is wanted: the CPU finds the bags' scales while it
+  /// deduplicates, so that must come first.
+  bool wants_weights_of_means() const;
 };
 
 }  // namespace warpbag::collection

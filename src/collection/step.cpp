@@ -31,24 +31,6 @@ bool trains(const call_records& records, gradient_form form) {
                      [&](const auto& table) { return table.gradient.form == form; });
 }
 
-/// The smallest limits that both fit in.
-problem_limits widest(const problem_limits& a, const problem_limits& b) {
-  return {std::max(a.tables, b.tables),
-          std::max(a.features, b.features),
-          std::max(a.positions, b.positions),
-          std::max(a.bags, b.bags),
-          std::max(a.rows, b.rows),
-          std::max(a.max_dim, b.max_dim),
-          a.weighted || b.weighted};
-}
-
-bool fits(const problem_limits& small, const problem_limits& large) {
-  return small.tables <= large.tables && small.features <= large.features &&
-         small.positions <= large.positions && small.bags <= large.bags &&
-         small.rows <= large.rows && small.max_dim <= large.max_dim &&
-         (large.weighted || !small.weighted);
-}
-
 }  // namespace
 
 step::step(const resources& resources, bad_id_policy policy)
@@ -70,9 +52,9 @@ void step::reserve(const call_records& records) {
   const auto bytes = static_cast<std::size_t>(records.max_positions_size) * sizeof(std::int32_t);
   const problem_limits limits = records.limits();
   const bool more_positions = bytes > max_positions_.bytes();
-  if (!more_positions && fits(limits, limits_)) return;
+  if (!more_positions && within(limits, limits_)) return;
   device_buffer grown(*access_, more_positions ? bytes : 0);
-  const problem_limits wider = widest(limits, limits_);
+  const problem_limits wider = united(limits, limits_);
   backend_->reserve(wider);
   limits_ = wider;
   if (more_positions) max_positions_ = std::move(grown);
@@ -133,7 +115,8 @@ void step::backward(std::span<const table_view> tables, std::span<const feature_
   const bool trained =
       fused || trains(call_, gradient_form::sparse) || trains(call_, gradient_form::dense);
   if (fused) batch_ = batch_state::consumed;
-  if (trained && !renormalizes(call_)) backend_->deduplicate(problem);
+  const bool needs_runs = trained || call_.wants_weights_of_means();
+  if (needs_runs && !renormalizes(call_)) backend_->deduplicate(problem);
   backend_->sample_weight_gradient(problem);
   if (fused) backend_->advance_steps(problem);
   if (trained) backend_->reduce_gradients(problem);

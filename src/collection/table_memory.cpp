@@ -15,15 +15,15 @@ std::size_t bytes_of(const tensor_view& view) {
          size_of(view.type);
 }
 
-tensor_view make_state_view(const table_config& config, int index) {
+tensor_view make_state_view(const table_config& config, const table_extent& extent, int index) {
   const state_shape shape =
       config.freeze ? state_shape::absent : optimizer_state_shape(config.optimizer, index);
   switch (shape) {
     case state_shape::absent: return {};
-    case state_shape::per_row: return {nullptr, dtype::f32, config.num_embeddings, 1};
+    case state_shape::per_row: return {nullptr, dtype::f32, extent.num_rows, 1};
     case state_shape::per_element: break;
   }
-  return {nullptr, dtype::f32, config.num_embeddings, config.embedding_dim};
+  return {nullptr, dtype::f32, extent.num_rows, extent.num_columns};
 }
 
 /// Accumulators of squares may start above zero; all else starts at zero.
@@ -81,9 +81,15 @@ void check_config(const table_config& config, const subject& name) {
   }
 }
 
-table_memory::table_memory(operations::device_access& access, const table_config& config)
-    : weight_(nullptr, config.type, config.num_embeddings, config.embedding_dim),
-      states_{make_state_view(config, 0), make_state_view(config, 1)} {
+table_extent::table_extent(const table_config& whole)
+    : num_rows(whole.num_embeddings),
+      num_columns(whole.embedding_dim),
+      padding_row(collection::padding_row(whole.padding_idx, whole.num_embeddings)) {}
+
+table_memory::table_memory(operations::device_access& access, const table_config& config,
+                           const table_extent& extent)
+    : weight_(nullptr, config.type, extent.num_rows, extent.num_columns),
+      states_{make_state_view(config, extent, 0), make_state_view(config, extent, 1)} {
   weight_memory_ = device_buffer(access, bytes_of(weight_));
   weight_.data = weight_memory_.data();
   for (std::size_t index = 0; index < states_.size(); ++index) {
@@ -93,8 +99,8 @@ table_memory::table_memory(operations::device_access& access, const table_config
 }
 
 void table_memory::initialize(operations::backend& backend, operations::device_access& access,
-                              const table_config& config, std::uint64_t seed,
-                              std::uint32_t rng_table) {
+                              const table_config& config, const table_extent& extent,
+                              std::uint64_t seed, std::uint32_t rng_table) {
   if (config.pretrained.data != nullptr) {
     access.copy_from_host(weight_, config.pretrained.data);
   } else {
@@ -104,9 +110,10 @@ void table_memory::initialize(operations::backend& backend, operations::device_a
     record.row_stride = weight_.stride;
     record.dim = static_cast<std::int32_t>(weight_.dim);
     record.row_type = weight_.type;
-    record.padding_idx = padding_row(config.padding_idx, weight_.rows);
+    record.padding_idx = extent.padding_row;
     record.rng_table = rng_table;
     record.seed = seed;
+    record.shard = extent.shard;
     backend.initialize_rows(record, kind_of(config.init), scale_of(config));
   }
   for (int index = 0; index < 2; ++index) {
@@ -115,6 +122,23 @@ void table_memory::initialize(operations::backend& backend, operations::device_a
     backend.fill(static_cast<float*>(view.data), view.rows * view.dim,
                  first_value(config.optimizer, index));
   }
+}
+
+table_view make_view(const table_config& config, const table_memory& memory, step_state* step,
+                     std::uint64_t seed, std::uint32_t rng_table) {
+  table_view view;
+  view.weight = memory.weight();
+  view.padding_idx = config.padding_idx;
+  view.max_norm = config.max_norm;
+  view.norm_type = config.norm_type;
+  view.scale_grad_by_freq = config.scale_grad_by_freq;
+  view.freeze = config.freeze;
+  view.optimizer = config.optimizer;
+  for (int i = 0; i < 2; ++i) view.state[i] = static_cast<float*>(memory.state(i).data);
+  view.step = step;
+  view.seed = seed;
+  view.rng_table = rng_table;
+  return view;
 }
 
 }  // namespace warpbag::collection

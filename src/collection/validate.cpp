@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collection/validate.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <ostream>
@@ -31,24 +32,7 @@ operations::table_record make_table_record(const table_view& view, const subject
   if (view.rng_table >= max_rng_tables) {
     refuse(name, ": rng_table = ", view.rng_table, ", must be below 2^28");
   }
-  operations::table_record record;
-  record.rows = weight.data;
-  record.num_rows = weight.rows;
-  record.row_stride = weight.stride;
-  record.dim = static_cast<std::int32_t>(weight.dim);
-  record.row_type = weight.type;
-  record.padding_idx = padding_row(view.padding_idx, weight.rows);
-  record.scale_grad_by_freq = view.scale_grad_by_freq;
-  record.renormalize = view.max_norm.has_value();
-  record.max_norm = view.max_norm.value_or(0.0F);
-  record.norm_type = view.norm_type;
-  record.rng_table = view.rng_table;
-  record.seed = view.seed;
-  record.optimizer = view.optimizer;
-  record.state[0] = view.state[0];
-  record.state[1] = view.state[1];
-  record.step = view.step;
-  return record;
+  return record_of(view);
 }
 
 void check_fixed_hotness(const jagged_view& bags, const subject& name) {
@@ -194,6 +178,12 @@ operations::problem_limits call_records::limits() const {
   return limits;
 }
 
+bool call_records::wants_weights_of_means() const {
+  return std::any_of(features.begin(), features.end(), [](const auto& feature) {
+    return feature.mode == pooling_mode::mean && feature.weight_gradient != nullptr;
+  });
+}
+
 void check_resources(const resources& resources) {
   const device where = resources.where;
   if (!is_one_of(where.kind, device_kind::cuda)) {
@@ -272,9 +262,36 @@ void check_matrix(const const_tensor_view& view, std::int64_t rows, std::int64_t
   check_pointer(view.data, elements, size_of(view.type), name, what);
 }
 
+operations::table_record record_of(const table_view& view) {
+  const tensor_view& weight = view.weight;
+  operations::table_record record;
+  record.rows = weight.data;
+  record.num_rows = weight.rows;
+  record.row_stride = weight.stride;
+  record.dim = static_cast<std::int32_t>(weight.dim);
+  record.row_type = weight.type;
+  record.padding_idx = padding_row(view.padding_idx, weight.rows);
+  record.scale_grad_by_freq = view.scale_grad_by_freq;
+  record.renormalize = view.max_norm.has_value();
+  record.max_norm = view.max_norm.value_or(0.0F);
+  record.norm_type = view.norm_type;
+  record.rng_table = view.rng_table;
+  record.seed = view.seed;
+  record.optimizer = view.optimizer;
+  record.state[0] = view.state[0];
+  record.state[1] = view.state[1];
+  record.step = view.step;
+  return record;
+}
+
 void make_records(std::span<const table_view> tables, std::span<const feature_view> features,
                   const call_names& names, call_records& records) {
   add_tables(tables, names, records);
+  add_features(features, names, records);
+}
+
+void make_feature_records(std::span<const feature_view> features, const call_names& names,
+                          call_records& records) {
   add_features(features, names, records);
 }
 

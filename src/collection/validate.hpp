@@ -34,9 +34,15 @@ struct fused_target {};
 using gradient_target =
     std::variant<fused_target, std::span<const sparse_gradient>, std::span<const tensor_view>>;
 
+/// The record of a table whose view is good. The gradient is `none`.
+operations::table_record record_of(const table_view& view);
+
 /// Records of tables and features, with the totals. Gradients are `none`.
 void make_records(std::span<const table_view> tables, std::span<const feature_view> features,
                   const call_names& names, call_records& records);
+/// The features' part of it, for tables that are in `records` already.
+void make_feature_records(std::span<const feature_view> features, const call_names& names,
+                          call_records& records);
 
 void set_outputs(std::span<const tensor_view> outputs, const call_names& names,
                  call_records& records);

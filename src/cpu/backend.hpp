@@ -33,6 +33,19 @@ class cpu_backend final : public operations::backend {
   void advance_steps(const problem& problem) override;
   void reduce_gradients(const problem& problem) override;
 
+  void route(const problem& problem, std::span<const operations::route_record> tables,
+             const operations::routed_rows& to) override;
+  void split_by_subtree(const problem& problem,
+                        std::span<const operations::subtree_record> features) override;
+  void pack_partials(const problem& problem,
+                     std::span<const operations::packed_record> features) override;
+  void unpack_partials(std::int64_t count, const std::int64_t* packed,
+                       const std::uint32_t* occurrences, std::int64_t* rows,
+                       operations::partial_record* partials) override;
+  void write_rows(const table_record& table, const std::int64_t* rows, std::int64_t count,
+                  const void* values) override;
+  void add_row_lanes(const problem& problem, operations::row_reduction which) override;
+
   void update_rows(const problem& problem) override;
   void initialize_rows(const table_record& table, numerics::init_kind kind, float scale) override;
   void fill(float* memory, std::int64_t count, float value) override;
@@ -60,6 +73,8 @@ class cpu_backend final : public operations::backend {
                                    std::int64_t first, std::int64_t last);
   template <typename Item>
   void find_runs(const problem& problem, const Item* items, int position_bits);
+  template <typename Index>
+  void write_compact_ids(const problem& problem, void* const* compact_ids);
   void zero_dense(const table_record& table);
   std::int64_t longest_run_of_a_thread() const;
   void note_long_runs(std::size_t table, std::int64_t first_run, std::int64_t last_run,

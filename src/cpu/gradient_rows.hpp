@@ -21,7 +21,12 @@ struct occurrence {
   std::int64_t bag;       // within the feature
 
   std::int32_t slice() const {
+    if (feature->partials != nullptr) return feature->partials[position].slice;
     return numerics::slice_of(feature->first_sample + bag, feature->batch);
+  }
+  /// Of the one-device batch that it stands for.
+  std::int64_t frequency() const {
+    return feature->partials == nullptr ? 1 : std::int64_t{feature->partials[position].occurrences};
   }
   std::int64_t gradient_row() const { return feature->mode == pooling_mode::none ? position : bag; }
 };

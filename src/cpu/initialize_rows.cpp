@@ -14,10 +14,11 @@ void initialize_row(const table_record& table, std::int64_t row, numerics::init_
   Row* const to = static_cast<Row*>(table.rows) + row * table.row_stride;
   const numerics::init_kind kind_of_row =
       row == table.padding_idx ? numerics::init_kind::zero : kind;
+  const auto id = static_cast<std::uint64_t>(table.shard.id_of(row));
   for (std::int64_t j = 0; j < table.dim; j += 4) {
+    const auto quad = static_cast<std::uint32_t>((table.shard.first_column + j) / 4);
     const numerics::philox_block random = numerics::random_words(
-        table.seed, numerics::random_use::initialisation, table.rng_table,
-        static_cast<std::uint64_t>(row), static_cast<std::uint32_t>(j / 4), 0);
+        table.seed, numerics::random_use::initialisation, table.rng_table, id, quad, 0);
     const std::int64_t count = std::min<std::int64_t>(4, table.dim - j);
     for (std::int64_t k = 0; k < count; ++k) {
       to[j + k] =

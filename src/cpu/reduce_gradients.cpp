@@ -83,12 +83,18 @@ class run_finisher {
         arrays_(arrays),
         first_run_(arrays.first_run[table_index]),
         rows_(rows),
-        optimizer_(table_) {}
+        gradients_(batch, arrays),
+        optimizer_(table_) {
+    for (const feature_record& feature : batch.features) {
+      has_partials_ = has_partials_ || (feature.partials != nullptr &&
+                                        static_cast<std::size_t>(feature.table) == table_index);
+    }
+  }
 
   /// rows.gradient holds the sum.
   void finish(std::int64_t run) const {
     const std::int64_t row = arrays_.rows[run] - table_.first_row;
-    finish_gradient(table_, rows_.gradient, arrays_.run_begins[run + 1] - arrays_.run_begins[run]);
+    finish_gradient(table_, rows_.gradient, frequency(run));
     const gradient_record& form = table_.gradient;
     switch (form.form) {
       case gradient_form::none: return;
@@ -108,11 +114,27 @@ class run_finisher {
   }
 
  private:
+  /// How often the row of a run occurs in the batch.
+  std::int64_t frequency(std::int64_t run) const {
+    const std::uint32_t* const first = arrays_.positions + arrays_.run_begins[run];
+    const std::uint32_t* const last = arrays_.positions + arrays_.run_begins[run + 1];
+    if (!has_partials_ || !table_.scale_grad_by_freq) return last - first;
+    occurrence next = gradients_.find(*first);
+    std::int64_t total = next.frequency();
+    for (const std::uint32_t* position = first + 1; position != last; ++position) {
+      next = gradients_.find_after(next, *position);
+      total += next.frequency();
+    }
+    return total;
+  }
+
   const table_record& table_;
   const workspace_arrays& arrays_;
   std::int64_t first_run_;
   const thread_rows& rows_;
+  gradient_rows gradients_;
   row_optimizer optimizer_;
+  bool has_partials_ = false;
 };
 
 template <typename Gradient>

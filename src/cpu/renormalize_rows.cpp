@@ -19,7 +19,8 @@ struct renormalize_job {
   const table_record& table;
   const std::int64_t* rows;  // global
   std::int64_t num_rows;
-  float* scratch;  // [padded dim]
+  const float* lanes;  // of the first row, where the table has a part of its columns; or nullptr
+  float* scratch;      // [padded dim]
 };
 
 }  // namespace warpbag::cpu
@@ -27,6 +28,12 @@ struct renormalize_job {
 
 HWY_BEFORE_NAMESPACE();
 namespace warpbag::cpu::HWY_NAMESPACE {
+
+HWY_INLINE float norm_from(const float* lanes, numerics::norm_kind kind, float p) {
+  const float combined = numerics::combined_lanes(
+      lanes, [&](float a, float b) { return numerics::combine_norm(kind, a, b); });
+  return numerics::finish_norm(kind, p, combined);
+}
 
 HWY_INLINE float norm_of(const float* row, std::int64_t dim, numerics::norm_kind kind, float p) {
   if (kind == numerics::norm_kind::two) {
@@ -54,8 +61,11 @@ void renormalize(const renormalize_job& job) {
     }
     Row* const row = row_at(i);
     widen_row(row, job.scratch, dim, padded(dim));
-    const float scale = numerics::max_norm_scale(
-        norm_of(job.scratch, dim, kind, job.table.norm_type), job.table.max_norm);
+    const float p = job.table.norm_type;
+    const float norm = job.lanes == nullptr
+                           ? norm_of(job.scratch, dim, kind, p)
+                           : norm_from(job.lanes + i * numerics::num_lanes, kind, p);
+    const float scale = numerics::max_norm_scale(norm, job.table.max_norm);
     if (scale == 1.0F) continue;
     for (std::int64_t j = 0; j < dim; ++j) job.scratch[j] *= scale;
     narrow_row(job.scratch, row, dim);
@@ -89,9 +99,13 @@ void cpu_backend::renormalize_rows(const problem& problem) {
       },
       [&](std::size_t t, std::int64_t chunk, int thread) {
         const std::int64_t first = arrays.first_run[t] + chunk * rows_per_chunk;
-        const renormalize_job job = {problem.tables[t], arrays.rows + first,
-                                     std::min(rows_per_chunk, arrays.first_run[t + 1] - first),
-                                     workspace_.rows_of_thread(thread).weight};
+        const table_record& table = problem.tables[t];
+        const float* const lanes = table.shard.row_lanes[0];
+        const std::int64_t touched = first - arrays.first_run[t];
+        const renormalize_job job = {
+            table, arrays.rows + first, std::min(rows_per_chunk, arrays.first_run[t + 1] - first),
+            lanes == nullptr ? nullptr : lanes + touched * numerics::num_lanes,
+            workspace_.rows_of_thread(thread).weight};
         HWY_DYNAMIC_DISPATCH(run_renormalize_job)(job);
       });
 }

@@ -40,12 +40,34 @@ HWY_INLINE void finish_gradient(const table_record& table, float* HWY_RESTRICT g
     for (std::int64_t j = 0; j < dim; ++j) {
       gradient[j] = numerics::clamped(gradient[j], options.clipping_limit);
     }
-  } else if (options.clipping == clipping_kind::norm) {
+  } else if (options.clipping == clipping_kind::norm && table.shard.row_lanes[0] == nullptr) {
     const float scale = numerics::clip_scale(dot(gradient, gradient, dim), options.clipping_limit);
     if (scale != 1.0F) {
       for (std::int64_t j = 0; j < dim; ++j) gradient[j] *= scale;
     }
   }
+}
+
+/// The record has but a part of the columns of its rows.
+HWY_INLINE bool is_part_of_columns(const table_record& table) {
+  return table.shard.row_lanes[0] != nullptr;
+}
+
+/// Sum over the whole row, the table's `touched`-th, of which the record has a part.
+HWY_INLINE float whole_row_sum(const table_record& table, int index, std::int64_t touched) {
+  return numerics::combined_lanes(table.shard.row_lanes[index] + touched * numerics::num_lanes,
+                                  numerics::add_lanes{});
+}
+
+/// Clipping by the norm of the whole row.
+HWY_INLINE void clip_part_of_columns(const table_record& table, std::int64_t touched,
+                                     float* HWY_RESTRICT gradient) {
+  const optimizer_options& options = table.optimizer;
+  if (options.clipping != clipping_kind::norm) return;
+  const float scale =
+      numerics::clip_scale(whole_row_sum(table, 0, touched), options.clipping_limit);
+  if (scale == 1.0F) return;
+  for (std::int64_t j = 0; j < table.dim; ++j) gradient[j] *= scale;
 }
 
 /// The optimizer of one table in one step.
@@ -57,12 +79,13 @@ class row_optimizer {
         factors_(table.step == nullptr ? numerics::step_factors{}
                                        : numerics::make_step_factors(*table.step)) {}
 
-  /// The step on one row. rows.gradient holds the finished gradient, with zero padding.
-  void update(std::int64_t row, const thread_rows& rows) const {
+  /// The step on one row. rows.gradient holds the finished gradient, with zero padding. A part of
+  /// the columns: it is of the table's `touched`-th touched row.
+  void update(std::int64_t row, const thread_rows& rows, std::int64_t touched = 0) const {
     switch (table_.row_type) {
-      case dtype::f32: update_stored<float>(row, rows); return;
-      case dtype::f16: update_stored<f16>(row, rows); return;
-      case dtype::bf16: update_stored<bf16>(row, rows); return;
+      case dtype::f32: update_stored<float>({row, touched}, rows); return;
+      case dtype::f16: update_stored<f16>({row, touched}, rows); return;
+      case dtype::bf16: update_stored<bf16>({row, touched}, rows); return;
     }
   }
 
@@ -80,21 +103,26 @@ class row_optimizer {
   }
 
  private:
+  struct touched_row {
+    std::int64_t row;
+    std::int64_t touched;
+  };
+
   template <typename Row>
-  void update_stored(std::int64_t row, const thread_rows& rows) const {
-    Row* const stored = static_cast<Row*>(table_.rows) + row * table_.row_stride;
+  void update_stored(const touched_row& at, const thread_rows& rows) const {
+    Row* const stored = static_cast<Row*>(table_.rows) + at.row * table_.row_stride;
     const bool in_place =
         std::is_same_v<Row, float> && table_.optimizer.kind != optimizer_kind::lamb;
     if constexpr (std::is_same_v<Row, float>) {
       if (in_place) {
-        update_weights(row, stored, rows);
+        update_weights(at, stored, rows);
         return;
       }
     }
     widen_row(stored, rows.weight, table_.dim, padded(table_.dim));
-    update_weights(row, rows.weight, rows);
+    update_weights(at, rows.weight, rows);
     if (table_.optimizer.stochastic_rounding) {
-      narrow_stochastic(row, rows.weight, stored);
+      narrow_stochastic(at.row, rows.weight, stored);
     } else {
       narrow_row(rows.weight, stored, table_.dim);
     }
@@ -102,10 +130,12 @@ class row_optimizer {
 
   template <typename Row>
   void narrow_stochastic(std::int64_t row, const float* from, Row* to) const {
+    const auto id = static_cast<std::uint64_t>(table_.shard.id_of(row));
     for (std::int64_t j = 0; j < table_.dim; j += 4) {
-      const numerics::philox_block random = numerics::random_words(
-          table_.seed, numerics::random_use::rounding, table_.rng_table,
-          static_cast<std::uint64_t>(row), static_cast<std::uint32_t>(j / 4), table_.step->step);
+      const auto quad = static_cast<std::uint32_t>((table_.shard.first_column + j) / 4);
+      const numerics::philox_block random =
+          numerics::random_words(table_.seed, numerics::random_use::rounding, table_.rng_table, id,
+                                 quad, table_.step->step);
       const std::int64_t count = std::min<std::int64_t>(4, table_.dim - j);
       for (std::int64_t k = 0; k < count; ++k) {
         to[j + k] = numerics::narrow_stochastic<Row>(from[j + k], random.word[k]);
@@ -113,35 +143,35 @@ class row_optimizer {
     }
   }
 
-  void update_weights(std::int64_t row, float* weights, const thread_rows& rows) const {
+  void update_weights(const touched_row& at, float* weights, const thread_rows& rows) const {
     decay(weights, rows.gradient);
     switch (table_.optimizer.kind) {
       case optimizer_kind::sgd:
         if (table_.optimizer.momentum != 0.0F) {
-          update_elements<optimizer_kind::sgd, 1>(row, weights, rows.gradient);
+          update_elements<optimizer_kind::sgd, 1>(at, weights, rows.gradient);
         } else {
-          update_elements<optimizer_kind::sgd, 0>(row, weights, rows.gradient);
+          update_elements<optimizer_kind::sgd, 0>(at, weights, rows.gradient);
         }
         return;
       case optimizer_kind::adagrad:
-        update_elements<optimizer_kind::adagrad, 1>(row, weights, rows.gradient);
+        update_elements<optimizer_kind::adagrad, 1>(at, weights, rows.gradient);
         return;
       case optimizer_kind::rowwise_adagrad:
-        update_elements<optimizer_kind::rowwise_adagrad, 0>(row, weights, rows.gradient);
+        update_elements<optimizer_kind::rowwise_adagrad, 0>(at, weights, rows.gradient);
         return;
       case optimizer_kind::adam:
-        update_elements<optimizer_kind::adam, 2>(row, weights, rows.gradient);
+        update_elements<optimizer_kind::adam, 2>(at, weights, rows.gradient);
         return;
       case optimizer_kind::adamw:
-        update_elements<optimizer_kind::adamw, 2>(row, weights, rows.gradient);
+        update_elements<optimizer_kind::adamw, 2>(at, weights, rows.gradient);
         return;
       case optimizer_kind::partial_rowwise_adam:
-        update_elements<optimizer_kind::partial_rowwise_adam, 1>(row, weights, rows.gradient);
+        update_elements<optimizer_kind::partial_rowwise_adam, 1>(at, weights, rows.gradient);
         return;
       case optimizer_kind::ftrl:
-        update_elements<optimizer_kind::ftrl, 2>(row, weights, rows.gradient);
+        update_elements<optimizer_kind::ftrl, 2>(at, weights, rows.gradient);
         return;
-      case optimizer_kind::lamb: update_lamb(row, weights, rows); return;
+      case optimizer_kind::lamb: update_lamb(at, weights, rows); return;
     }
   }
 
@@ -155,30 +185,32 @@ class row_optimizer {
   }
 
   /// Updates the state that the row has as a whole and returns it; 0 for kinds without one.
-  float advance_row_state(std::int64_t row, const float* gradient) const {
+  float advance_row_state(const touched_row& at, const float* gradient) const {
     const optimizer_options& options = table_.optimizer;
     if (!numerics::needs_mean_square(options.kind)) return 0.0F;
     const int index = options.kind == optimizer_kind::rowwise_adagrad ? 0 : 1;
-    float& state = table_.state[index][row];
-    const float sum_of_squares = dot(gradient, gradient, table_.dim);
-    state = numerics::update_row_state(options, state,
-                                       numerics::mean_square(sum_of_squares, table_.dim));
+    float& state = table_.state[index][at.row];
+    const bool is_part = is_part_of_columns(table_);
+    const float sum_of_squares =
+        is_part ? whole_row_sum(table_, 1, at.touched) : dot(gradient, gradient, table_.dim);
+    const std::int32_t dim = is_part ? table_.shard.whole_dim : table_.dim;
+    state = numerics::update_row_state(options, state, numerics::mean_square(sum_of_squares, dim));
     return state;
   }
 
   /// ElementStates: how many states the kind keeps per element (always the first ones). Kind and
   /// what it does not use are constants in the loop, so that it has no branches.
   template <optimizer_kind Kind, int ElementStates>
-  void update_elements(std::int64_t row, float* HWY_RESTRICT weights,
+  void update_elements(const touched_row& at, float* HWY_RESTRICT weights,
                        const float* HWY_RESTRICT gradient) const {
     optimizer_options options = table_.optimizer;
     options.kind = Kind;
     if (ElementStates == 0) options.momentum = 0.0F;
     const numerics::step_factors factors = factors_;
-    const float row_state = advance_row_state(row, gradient);
+    const float row_state = advance_row_state(at, gradient);
     const std::int64_t dim = table_.dim;
-    float* HWY_RESTRICT state0 = ElementStates > 0 ? table_.state[0] + row * dim : nullptr;
-    float* HWY_RESTRICT state1 = ElementStates > 1 ? table_.state[1] + row * dim : nullptr;
+    float* HWY_RESTRICT state0 = ElementStates > 0 ? table_.state[0] + at.row * dim : nullptr;
+    float* HWY_RESTRICT state1 = ElementStates > 1 ? table_.state[1] + at.row * dim : nullptr;
     for (std::int64_t j = 0; j < dim; ++j) {
       numerics::element x = {weights[j], {0.0F, 0.0F}};
       if constexpr (ElementStates > 0) x.state[0] = state0[j];
@@ -190,13 +222,14 @@ class row_optimizer {
     }
   }
 
-  void update_lamb(std::int64_t row, float* HWY_RESTRICT weights, const thread_rows& rows) const {
+  void update_lamb(const touched_row& at, float* HWY_RESTRICT weights,
+                   const thread_rows& rows) const {
     const optimizer_options options = table_.optimizer;
     const std::int64_t dim = table_.dim;
     float* HWY_RESTRICT direction = rows.direction;
     const float* HWY_RESTRICT gradient = rows.gradient;
-    float* HWY_RESTRICT state0 = table_.state[0] + row * dim;
-    float* HWY_RESTRICT state1 = table_.state[1] + row * dim;
+    float* HWY_RESTRICT state0 = table_.state[0] + at.row * dim;
+    float* HWY_RESTRICT state1 = table_.state[1] + at.row * dim;
     for (std::int64_t j = 0; j < dim; ++j) {
       numerics::element x = {weights[j], {state0[j], state1[j]}};
       direction[j] = numerics::lamb_direction(options, factors_, x, gradient[j]);
@@ -205,7 +238,10 @@ class row_optimizer {
     }
     zero_padding(direction, dim);
     const float ratio =
-        numerics::trust_ratio(dot(weights, weights, dim), dot(direction, direction, dim));
+        is_part_of_columns(table_)
+            ? numerics::trust_ratio(whole_row_sum(table_, 1, at.touched),
+                                    whole_row_sum(table_, 2, at.touched))
+            : numerics::trust_ratio(dot(weights, weights, dim), dot(direction, direction, dim));
     for (std::int64_t j = 0; j < dim; ++j) {
       weights[j] = numerics::lamb_weight(factors_, weights[j], direction[j], ratio);
     }

@@ -38,7 +38,8 @@ void update_from(const update_job& job) {
     if (i + rows_ahead < job.last) optimizer.prefetch(gradient.rows[i + rows_ahead]);
     widen_row(static_cast<const Value*>(gradient.values) + i * dim, job.rows.gradient, dim,
               padded(dim));
-    optimizer.update(gradient.rows[i], job.rows);
+    if (is_part_of_columns(job.table)) clip_part_of_columns(job.table, i, job.rows.gradient);
+    optimizer.update(gradient.rows[i], job.rows, i);
   }
 }
 

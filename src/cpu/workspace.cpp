@@ -52,26 +52,14 @@ workspace_arrays cut(block_cutter& block, const problem_limits& limits, int num_
   arrays.first_chunk = block.take<std::int64_t>(std::max(limits.features, limits.tables) + 1);
   arrays.longest_bag = block.take<std::int64_t>(limits.features);
   arrays.first_run = block.take<std::int64_t>(limits.tables + 1);
+  arrays.first_destination = block.take<std::int64_t>(limits.tables + 1);
+  const std::int64_t routed_positions = limits.routed ? limits.positions : 0;
+  arrays.routed_row = block.take<std::int64_t>(routed_positions);
+  arrays.compact_id = block.take<std::uint32_t>(routed_positions);
   arrays.slice_sums = block.take<float>(numerics::num_slices * row_floats);
   arrays.thread_scratch =
       block.take<float>(std::int64_t{num_threads} * rows_per_thread * row_floats);
   return arrays;
-}
-
-bool covers(const problem_limits& have, const problem_limits& want) {
-  return have.tables >= want.tables && have.features >= want.features &&
-         have.positions >= want.positions && have.bags >= want.bags && have.rows >= want.rows &&
-         have.max_dim >= want.max_dim;
-}
-
-problem_limits larger(const problem_limits& a, const problem_limits& b) {
-  return {std::max(a.tables, b.tables),
-          std::max(a.features, b.features),
-          std::max(a.positions, b.positions),
-          std::max(a.bags, b.bags),
-          std::max(a.rows, b.rows),
-          std::max(a.max_dim, b.max_dim),
-          a.weighted || b.weighted};
 }
 
 }  // namespace
@@ -90,8 +78,8 @@ std::size_t workspace::bytes_for(const problem_limits& limits, int num_threads) 
 }
 
 void workspace::reserve(const problem_limits& limits) {
-  if (block_ != nullptr && covers(limits_, limits)) return;
-  const problem_limits wanted = larger(limits_, limits);
+  if (block_ != nullptr && within(limits, limits_)) return;
+  const problem_limits wanted = united(limits_, limits);
   const std::size_t bytes = bytes_for(wanted, num_threads_);
   void* const block = memory_.allocate(bytes, cache_line_bytes, nullptr);
   if (block_ != nullptr) memory_.deallocate(block_, block_bytes_, nullptr);

@@ -46,8 +46,11 @@ struct workspace_arrays {
   std::int64_t* first_chunk;       // [max(features, tables) + 1]
   std::int64_t* longest_bag;       // [features] lookups
   std::int64_t* first_run;         // [tables + 1] runs of table t: [first_run[t], first_run[t + 1])
-  float* slice_sums;               // [num_slices, padded(max_dim)]
-  float* thread_scratch;           // [threads, rows_per_thread, padded(max_dim)]
+  std::int64_t* first_destination;  // [tables + 1] destinations of the tables before
+  std::int64_t* routed_row;         // [routed: positions] of each run, row at its destination
+  std::uint32_t* compact_id;        // [routed: positions] of each run
+  float* slice_sums;                // [num_slices, padded(max_dim)]
+  float* thread_scratch;            // [threads, rows_per_thread, padded(max_dim)]
 };
 
 class workspace {

@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/backend.hpp"
 
-#include <cstring>
-
 #include "cuda/current_device.hpp"
 #include "cuda/device_count.hpp"
 
 namespace warpbag::cuda {
 
-namespace {
-
 using operations::problem;
-
-template <typename Record>
-std::uint64_t* append(std::uint64_t* words, std::span<const Record> records) {
-  // A span of nothing may have no address, which memcpy does not take.
-  if (!records.empty()) std::memcpy(words, records.data(), records.size_bytes());
-  return words + records.size_bytes() / sizeof(std::uint64_t);
-}
-
-}  // namespace
 
 cuda_backend::cuda_backend(const resources& resources)
     : device_(resources.where), memory_(resources.memory) {
@@ -37,11 +24,6 @@ cuda_backend::cuda_backend(const resources& resources)
   status_ = device_allocation(*memory_, sizeof(kernels::device_status), context_.stream);
   context_.problem.status = reinterpret_cast<kernels::device_status*>(status_.data());
   cuda::clear_status(context_.stream, context_.problem.status, true);
-}
-
-template <typename Value>
-Value* cuda_backend::part(std::size_t offset) const {
-  return reinterpret_cast<Value*>(workspace_.data() + offset);
 }
 
 void cuda_backend::reserve(const operations::problem_limits& limits) {

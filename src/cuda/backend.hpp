@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "cuda/device_allocation.hpp"
@@ -29,6 +30,18 @@ class cuda_backend final : public operations::backend {
   void sample_weight_gradient(const operations::problem& problem) override;
   void advance_steps(const operations::problem& problem) override;
   void reduce_gradients(const operations::problem& problem) override;
+  void route(const operations::problem& problem, std::span<const operations::route_record> tables,
+             const operations::routed_rows& to) override;
+  void split_by_subtree(const operations::problem& problem,
+                        std::span<const operations::subtree_record> features) override;
+  void pack_partials(const operations::problem& problem,
+                     std::span<const operations::packed_record> features) override;
+  void unpack_partials(std::int64_t count, const std::int64_t* packed,
+                       const std::uint32_t* occurrences, std::int64_t* rows,
+                       operations::partial_record* partials) override;
+  void write_rows(const operations::table_record& table, const std::int64_t* rows,
+                  std::int64_t count, const void* values) override;
+  void add_row_lanes(const operations::problem& problem, operations::row_reduction which) override;
   void update_rows(const operations::problem& problem) override;
   void initialize_rows(const operations::table_record& table, numerics::init_kind kind,
                        float scale) override;
@@ -46,6 +59,7 @@ class cuda_backend final : public operations::backend {
   /// Makes context_ speak of this problem. Throws invalid_argument when it is over the limits.
   void prepare(const operations::problem& problem, record_source source);
   void pack_records(const operations::problem& problem);
+  void require_routed() const;
   unsigned long long capture() const;
   template <typename Value>
   Value* part(std::size_t offset) const;
@@ -59,8 +73,23 @@ class cuda_backend final : public operations::backend {
   workspace_layout layout_ = {};
   launch_context context_;
   std::vector<std::uint64_t> packed_;    // records of the call at hand
+  std::vector<std::uint64_t> routing_;   // the same of an operation between ranks
   std::vector<std::uint64_t> uploaded_;  // records on the device, as this stream's work goes
   unsigned long long uploaded_in_ = 0;   // the capture they were uploaded in, 0: none
 };
+
+template <typename Value>
+Value* cuda_backend::part(std::size_t offset) const {
+  return reinterpret_cast<Value*>(workspace_.data() + offset);
+}
+
+/// Appends records to words that will be uploaded.
+template <typename Record>
+std::uint64_t* append(std::uint64_t* words, std::span<const Record> records) {
+  static_assert(sizeof(Record) % sizeof(std::uint64_t) == 0);
+  // A span of nothing may have no address, which memcpy does not take.
+  if (!records.empty()) std::memcpy(words, records.data(), records.size_bytes());
+  return words + records.size_bytes() / sizeof(std::uint64_t);
+}
 
 }  // namespace warpbag::cuda

@@ -4,35 +4,16 @@
 #include <thrust/iterator/counting_iterator.h>
 
 #include <algorithm>
-#include <bit>
-#include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_select.cuh>
 
 #include "cuda/error.hpp"
+#include "cuda/pair_sort.hpp"
 #include "cuda/stages.hpp"
 #include "cuda/workspace.hpp"
 
 namespace warpbag::cuda {
 
 namespace {
-
-/// Keys are in [0, total_rows]: the bits above this many are zero.
-int key_bits(std::int64_t total_rows) {
-  return std::max(1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(total_rows))));
-}
-
-template <typename Key>
-struct sort_buffers {
-  cub::DoubleBuffer<Key> keys;
-  cub::DoubleBuffer<std::uint32_t> positions;
-};
-
-template <typename Key>
-cudaError_t sort(void* scratch, std::size_t& bytes, sort_buffers<Key>& buffers, std::uint32_t count,
-                 int bits, cudaStream_t stream) {
-  return cub::DeviceRadixSort::SortPairs(scratch, bytes, buffers.keys, buffers.positions, count, 0,
-                                         bits, stream);
-}
 
 template <typename Key>
 cudaError_t select_run_begins(void* scratch, std::size_t& bytes, const Key* sorted_keys,
@@ -46,13 +27,10 @@ cudaError_t select_run_begins(void* scratch, std::size_t& bytes, const Key* sort
 template <typename Key>
 std::size_t scratch_bytes(const operations::problem_limits& limits) {
   const auto count = static_cast<std::uint32_t>(limits.positions);
-  std::size_t sort_bytes = 0;
   std::size_t select_bytes = 0;
-  sort_buffers<Key> none;
-  WARPBAG_CUDA_TRY(sort<Key>(nullptr, sort_bytes, none, count, key_bits(limits.rows), nullptr));
   WARPBAG_CUDA_TRY(
       select_run_begins<Key>(nullptr, select_bytes, nullptr, nullptr, nullptr, count, nullptr));
-  return std::max(sort_bytes, select_bytes);
+  return std::max(sort_pairs_scratch_bytes<Key>(count, key_bits(limits.rows)), select_bytes);
 }
 
 template <typename Key>
@@ -60,7 +38,7 @@ kernels::device_occurrences run(const launch_context& context, const operations:
                                 const deduplicate_buffers& buffers) {
   const auto count = static_cast<std::uint32_t>(problem.total_positions);
   const unsigned blocks = grid_blocks(context, problem.total_positions, block_threads);
-  sort_buffers<Key> sorted = {
+  pair_buffers<Key> sorted = {
       {static_cast<Key*>(buffers.keys[0]), static_cast<Key*>(buffers.keys[1])},
       {buffers.positions[0], buffers.positions[1]}};
   if (count > 0) {
@@ -68,11 +46,12 @@ kernels::device_occurrences run(const launch_context& context, const operations:
                                ? kernels::make_keys_kernel<std::int32_t, Key>
                                : kernels::make_keys_kernel<std::int64_t, Key>;
     make_keys<<<blocks, block_threads, 0, context.stream>>>(context.problem, sorted.keys.Current(),
-                                                            sorted.positions.Current());
+                                                            sorted.values.Current());
     check_launch("make_keys");
+    // Keys are in [0, total_rows]: the bits above these are zero.
+    sort_pairs(buffers.scratch, buffers.scratch_bytes, sorted, count, key_bits(problem.total_rows),
+               context.stream);
     std::size_t bytes = buffers.scratch_bytes;
-    WARPBAG_CUDA_TRY(
-        sort(buffers.scratch, bytes, sorted, count, key_bits(problem.total_rows), context.stream));
     WARPBAG_CUDA_TRY(select_run_begins<Key>(buffers.scratch, bytes, sorted.keys.Current(),
                                             buffers.run_begins, buffers.num_selected, count,
                                             context.stream));
@@ -81,7 +60,7 @@ kernels::device_occurrences run(const launch_context& context, const operations:
       context.problem, sorted.keys.Current(), buffers.num_selected, buffers.rows,
       buffers.run_begins, buffers.num_runs);
   check_launch("finish_runs");
-  return {buffers.rows, buffers.run_begins, sorted.positions.Current(), buffers.num_runs};
+  return {buffers.rows, buffers.run_begins, sorted.values.Current(), buffers.num_runs};
 }
 
 }  // namespace

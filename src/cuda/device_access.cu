@@ -35,21 +35,39 @@ class cuda_device_access final : public device_access {
   }
 
   void copy_to_host(void* host, const const_tensor_view& source) override {
-    copy_rows(host, bytes_of(source), source.data, pitch_of(source), source,
-              cudaMemcpyDeviceToHost);
+    enqueue_rows(host, bytes_of(source), source.data, pitch_of(source), source,
+                 cudaMemcpyDeviceToHost);
+    wait();
   }
   void copy_from_host(const tensor_view& destination, const void* host) override {
-    copy_rows(destination.data, pitch_of(destination), host, bytes_of(destination), destination,
-              cudaMemcpyHostToDevice);
+    enqueue_rows(destination.data, pitch_of(destination), host, bytes_of(destination), destination,
+                 cudaMemcpyHostToDevice);
+    wait();
+  }
+  void read(void* host, const void* device, std::size_t bytes) override {
+    if (bytes == 0) return;
+    enqueue(host, device, bytes, cudaMemcpyDeviceToHost);
+    wait();
+  }
+  void write(void* device, const void* host, std::size_t bytes) override {
+    if (bytes == 0) return;
+    enqueue(device, host, bytes, cudaMemcpyHostToDevice);
+    wait();
+  }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    if (bytes > 0) enqueue(to, from, bytes, cudaMemcpyDeviceToDevice);
+  }
+  void copy_rows(const tensor_view& to, const const_tensor_view& from) override {
+    enqueue_rows(to.data, pitch_of(to), from.data, pitch_of(from), from, cudaMemcpyDeviceToDevice);
   }
 
   step_state read_step(const step_state* source) override {
     step_state state;
-    copy(&state, source, sizeof(state), cudaMemcpyDeviceToHost);
+    read(&state, source, sizeof(state));
     return state;
   }
   void write_steps(step_state* destination, std::span<const step_state> states) override {
-    copy(destination, states.data(), states.size_bytes(), cudaMemcpyHostToDevice);
+    write(destination, states.data(), states.size_bytes());
   }
 
   void set_learning_rate(step_state* states, std::size_t count, float learning_rate) override {
@@ -69,22 +87,24 @@ class cuda_device_access final : public device_access {
   }
 
   /// A 2-D copy has a limit on its pitch (cudaDevAttrMaxPitch, under 2 GiB), a plain one has none.
-  void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
-                 const const_tensor_view& shape, cudaMemcpyKind kind) {
+  void enqueue_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
+                    const const_tensor_view& shape, cudaMemcpyKind kind) {
     const auto rows = static_cast<std::size_t>(shape.rows);
     if (rows == 0) return;
-    const cuda::current_device here(ordinal_);
-    if (to_pitch == from_pitch) {
-      WARPBAG_CUDA_TRY(cudaMemcpyAsync(to, from, rows * to_pitch, kind, stream_));
-    } else {
-      WARPBAG_CUDA_TRY(
-          cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, bytes_of(shape), rows, kind, stream_));
+    if (to_pitch == from_pitch && to_pitch == bytes_of(shape)) {
+      enqueue(to, from, rows * to_pitch, kind);
+      return;
     }
-    WARPBAG_CUDA_TRY(cudaStreamSynchronize(stream_));
+    const cuda::current_device here(ordinal_);
+    WARPBAG_CUDA_TRY(
+        cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, bytes_of(shape), rows, kind, stream_));
   }
-  void copy(step_state* to, const step_state* from, std::size_t bytes, cudaMemcpyKind kind) {
+  void enqueue(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
     const cuda::current_device here(ordinal_);
     WARPBAG_CUDA_TRY(cudaMemcpyAsync(to, from, bytes, kind, stream_));
+  }
+  void wait() {
+    const cuda::current_device here(ordinal_);
     WARPBAG_CUDA_TRY(cudaStreamSynchronize(stream_));
   }
 

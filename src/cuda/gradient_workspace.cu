@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/gradient_workspace.hpp"
 
+#include <algorithm>
+
 #include "cuda/stages.hpp"
 
 namespace warpbag::cuda {
@@ -71,8 +73,11 @@ gradient_workspace divide_gradient_workspace(void* base, const operations::probl
 
 kernels::reduction make_reduction(const launch_context& context, const operations::problem& problem,
                                   const gradient_workspace& workspace) {
+  const bool has_partials = std::any_of(problem.features.begin(), problem.features.end(),
+                                        [](const auto& f) { return f.partials != nullptr; });
   return {context.problem, context.occurrences, problem.ids_type,
-          workspace.plan,  workspace.wide_sums, static_cast<std::int32_t>(context.limits.max_dim)};
+          workspace.plan,  workspace.wide_sums, static_cast<std::int32_t>(context.limits.max_dim),
+          has_partials};
 }
 
 unsigned gradient_blocks(const launch_context& context, const gradient_workspace& workspace,

@@ -7,8 +7,11 @@
 #include <span>
 
 #include "cuda/launch_context.hpp"
+#include "kernels/common/routing_work.cuh"
 #include "numerics/initialisation.hpp"
 #include "operations/problem.hpp"
+#include "operations/routing.hpp"
+#include "operations/row_lanes.hpp"
 
 namespace warpbag::cuda {
 
@@ -36,6 +39,32 @@ kernels::device_occurrences deduplicate(const launch_context& context,
                                         const operations::problem& problem,
                                         const deduplicate_buffers& buffers);
 std::size_t deduplicate_scratch_bytes(const operations::problem_limits& limits);
+
+/// Where route works: what deduplicate has left free, and memory of its own (workspace.hpp).
+struct route_buffers {
+  std::uint32_t* keys[2];
+  std::uint32_t* runs[2];
+  void* scratch;
+  std::size_t scratch_bytes;
+};
+void route(const launch_context& context, const operations::problem& problem,
+           const kernels::routing_work& work, std::int64_t num_destinations,
+           const route_buffers& buffers);
+std::size_t route_scratch_bytes(const operations::problem_limits& limits);
+/// Records of all features, on the device.
+void split_by_subtree(const launch_context& context, const operations::problem& problem,
+                      const operations::subtree_record* records);
+/// Records of all tables, on the device; packed nullptr: nothing is wanted of this one.
+void pack_partials(const launch_context& context, const operations::problem& problem,
+                   const operations::packed_record* tables);
+void unpack_partials(const launch_context& context, std::int64_t count, const std::int64_t* packed,
+                     const std::uint32_t* occurrences, std::int64_t* rows,
+                     operations::partial_record* partials);
+/// max_norm: after deduplicate.
+void add_row_lanes(const launch_context& context, const operations::problem& problem,
+                   operations::row_reduction which);
+void write_rows(const launch_context& context, const operations::table_record& table,
+                const std::int64_t* rows, std::int64_t count, const void* values);
 
 /// Writes the first warp of each feature in a part of pool and, behind them, the number of warps.
 void count_pool_warps(const operations::problem& problem, std::size_t part,

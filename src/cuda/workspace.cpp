@@ -36,6 +36,16 @@ std::size_t record_words(std::int64_t num_tables, std::int64_t num_features) {
          num_pool_parts * (static_cast<std::size_t>(num_features) + 1);
 }
 
+std::size_t routing_record_words(std::int64_t num_tables, std::int64_t num_features) {
+  const auto tables = static_cast<std::size_t>(num_tables);
+  const auto features = static_cast<std::size_t>(num_features);
+  const std::size_t route = tables * sizeof(operations::route_record) +
+                            (tables + 1) * sizeof(std::int64_t) + features * sizeof(void*);
+  return std::max({route, features * sizeof(operations::subtree_record),
+                   tables * sizeof(operations::packed_record)}) /
+         sizeof(std::uint64_t);
+}
+
 workspace_layout make_workspace_layout(const operations::problem_limits& limits) {
   const std::int64_t runs = std::min(limits.positions, limits.rows);
   const std::size_t key_bytes = has_narrow_keys(limits.rows) ? 4 : 8;
@@ -50,24 +60,23 @@ workspace_layout make_workspace_layout(const operations::problem_limits& limits)
     layout.positions[i] = parts.next(limits.positions, 4);
   }
   layout.sort_scratch_bytes = deduplicate_scratch_bytes(limits);
+  if (limits.routed) {
+    layout.sort_scratch_bytes = std::max(layout.sort_scratch_bytes, route_scratch_bytes(limits));
+  }
   layout.sort_scratch = parts.next(1, layout.sort_scratch_bytes);
   layout.rows = parts.next(runs, 8);
   layout.run_begins = parts.next(runs + 1, 4);
   layout.counts = parts.next(2, 4);
+  if (limits.routed) {
+    layout.routing_records = parts.next(
+        static_cast<std::int64_t>(routing_record_words(limits.tables, limits.features)), 8);
+    layout.first_run = parts.next(limits.tables + 1, 8);
+    layout.routed_row = parts.next(runs, 8);
+    layout.routed_runs = parts.next(runs, 4);
+  }
   layout.gradient = parts.next(1, reduce_gradients_workspace_bytes(limits));
   layout.bytes = parts.bytes();
   return layout;
-}
-
-operations::problem_limits united(const operations::problem_limits& a,
-                                  const operations::problem_limits& b) {
-  return {std::max(a.tables, b.tables),
-          std::max(a.features, b.features),
-          std::max(a.positions, b.positions),
-          std::max(a.bags, b.bags),
-          std::max(a.rows, b.rows),
-          std::max(a.max_dim, b.max_dim),
-          a.weighted || b.weighted};
 }
 
 bool within(const operations::problem& problem, const operations::problem_limits& limits) {

@@ -24,6 +24,10 @@ struct workspace_layout {
   std::size_t rows;                // i64 [runs], runs = min(positions, rows)
   std::size_t run_begins;          // u32 [runs + 1]
   std::size_t counts;              // i32: number of runs, number of run begins found
+  std::size_t routing_records;     // routed: of the operations between ranks
+  std::size_t first_run;           // routed: i64 [tables + 1]
+  std::size_t routed_row;          // routed: i64 [runs]
+  std::size_t routed_runs;         // routed: u32 [runs]
   std::size_t gradient;            // of reduce_gradients
   std::size_t bytes;               // of all
 };
@@ -33,9 +37,9 @@ workspace_layout make_workspace_layout(const operations::problem_limits& limits)
 /// Words of 8 bytes that the records of a problem take.
 std::size_t record_words(std::int64_t num_tables, std::int64_t num_features);
 
-/// The smallest limits that both fit in.
-operations::problem_limits united(const operations::problem_limits& a,
-                                  const operations::problem_limits& b);
+/// Words of 8 bytes that the records of an operation between ranks take at most.
+std::size_t routing_record_words(std::int64_t num_tables, std::int64_t num_features);
+
 bool within(const operations::problem& problem, const operations::problem_limits& limits);
 
 }  // namespace warpbag::cuda

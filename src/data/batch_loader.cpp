@@ -71,14 +71,25 @@ batch_loader::batch_loader(const dataset& samples, std::vector<std::int64_t> sel
   steps_per_epoch_ = (num_samples() - 1) / options_.batch_size + 1;
 }
 
-void batch_loader::load(std::int64_t step, batch& out) const {
+std::int64_t batch_loader::epoch_of(std::int64_t step) const {
   if (step < 0) throw invalid_argument("there is no training step " + std::to_string(step));
   const std::int64_t epoch = step / steps_per_epoch_;
   if (epoch >= std::int64_t{split_stream}) {
     throw invalid_argument("training step " + std::to_string(step) + " is past epoch 2^32 - 2");
   }
-  const std::int64_t begin = step % steps_per_epoch_ * options_.batch_size;
-  const std::int64_t size = std::min(options_.batch_size, num_samples() - begin);
+  return epoch;
+}
+
+std::int64_t batch_loader::batch_size(std::int64_t step) const {
+  static_cast<void>(epoch_of(step));
+  return std::min(options_.batch_size, num_samples() - first_place(step));
+}
+
+void batch_loader::load(std::int64_t step, batch& out, batch_part part) const {
+  const std::int64_t epoch = epoch_of(step);
+  const std::int64_t whole = batch_size(step);
+  const std::int64_t begin = first_place(step) + part.begin_of(whole);
+  const std::int64_t size = part.end_of(whole) - part.begin_of(whole);
   const permutation shuffled(num_samples(), options_.seed, static_cast<std::uint32_t>(epoch));
   std::vector<std::int64_t> chosen(static_cast<std::size_t>(size));
   for (std::int64_t k = 0; k < size; ++k) {

@@ -10,13 +10,43 @@
 
 namespace warpbag::io {
 
+/// A file that others write too, each in a place of its own.
+class shared_file {
+ public:
+  /// Opens a file that is there. Throws io_error.
+  shared_file(std::filesystem::path file, file_system& files);
+  ~shared_file();
+  shared_file(const shared_file&) = delete;
+  shared_file& operator=(const shared_file&) = delete;
+
+  /// Throws io_error.
+  void write_at(std::uint64_t place, std::span<const std::byte> bytes);
+  void sync();
+
+ private:
+  std::filesystem::path file_;
+  file_system& files_;
+  int descriptor_;
+};
+
+/// Which temporary file: unlike any other process's and any other writer's of this process, so two
+/// savers of one file do not mix their bytes.
+struct temporary_number {
+  std::int64_t process = 0;
+  std::int64_t writer = 0;
+};
+temporary_number next_temporary();
+std::filesystem::path temporary_beside(const std::filesystem::path& file,
+                                       const temporary_number& number);
+
 /// Collects bytes in a temporary file beside `file` and puts it in the place of `file` at once.
 /// Until the rename in commit() an old `file` is untouched; destroyed without commit(), or after a
 /// call that threw before it, the temporary file is gone.
 class atomic_file {
  public:
   /// Throws io_error when the temporary file or the folder cannot be opened.
-  atomic_file(std::filesystem::path file, file_system& files);
+  atomic_file(std::filesystem::path file, file_system& files,
+              const temporary_number& number = next_temporary());
   ~atomic_file();
   atomic_file(const atomic_file&) = delete;
   atomic_file& operator=(const atomic_file&) = delete;

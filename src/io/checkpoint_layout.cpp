@@ -25,12 +25,11 @@ safetensors_type stored_type(dtype type) {
   return safetensors_type::f32;
 }
 
-void add_table(embedding_bag_collection& collection, std::size_t table,
+void add_table(const table_config& config, std::size_t table,
                std::vector<checkpoint_tensor>& tensors) {
-  const table_config& config = collection.config(table);
   const auto add_number = [&](const char* name, safetensors_type type, std::uint64_t count,
                               tensor_role role) {
-    tensors.push_back({{config.name + name, type, {count}}, role, table, {}});
+    tensors.push_back({{config.name + name, type, {count}}, role, table, 0});
   };
   add_number(".step", safetensors_type::i64, 1, tensor_role::step);
   add_number(".beta_powers", safetensors_type::f64, 2, tensor_role::beta_powers);
@@ -38,21 +37,19 @@ void add_table(embedding_bag_collection& collection, std::size_t table,
   const auto rows = unsigned_size(config.num_embeddings);
   const auto dim = unsigned_size(config.embedding_dim);
   for (int index = 0; index < 2; ++index) {
-    const tensor_view state = collection.state(table, index);
-    if (state.data == nullptr) continue;
+    const state_shape shape = optimizer_state_shape(config.optimizer, index);
+    if (config.freeze || shape == state_shape::absent) continue;
     const std::string name =
         config.name + '.' + std::string(optimizer_state_name(config.optimizer, index));
-    const bool per_row = optimizer_state_shape(config.optimizer, index) == state_shape::per_row;
-    std::vector<std::uint64_t> shape = {rows};
-    if (!per_row) shape.push_back(dim);
+    std::vector<std::uint64_t> sizes = {rows};
+    if (shape == state_shape::per_element) sizes.push_back(dim);
     tensors.push_back(
-        {{name, safetensors_type::f32, std::move(shape)}, tensor_role::matrix, table, state});
+        {{name, safetensors_type::f32, std::move(sizes)}, tensor_role::state, table, index});
   }
-  const tensor_view weight = collection.weight(table);
-  tensors.push_back({{config.name + ".weight", stored_type(weight.type), {rows, dim}},
-                     tensor_role::matrix,
+  tensors.push_back({{config.name + ".weight", stored_type(config.type), {rows, dim}},
+                     tensor_role::weight,
                      table,
-                     weight});
+                     0});
 }
 
 json describe(const optimizer_options& options) {
@@ -102,10 +99,28 @@ void add_text(checksum& sum, std::string_view text) {
 
 }  // namespace
 
-std::vector<checkpoint_tensor> tensors_of(embedding_bag_collection& collection) {
+std::vector<checkpoint_tensor> tensors_of(std::span<const table_config> tables) {
   std::vector<checkpoint_tensor> tensors;
-  for (std::size_t t = 0; t < collection.num_tables(); ++t) add_table(collection, t, tensors);
+  for (std::size_t t = 0; t < tables.size(); ++t) add_table(tables[t], t, tensors);
   return tensors;
+}
+
+std::vector<safetensors_entry> entries_of(std::span<const checkpoint_tensor> tensors) {
+  std::vector<safetensors_entry> entries;
+  for (const checkpoint_tensor& tensor : tensors) entries.push_back(tensor.entry);
+  entries.push_back(checksums_entry(tensors.size()));
+  return entries;
+}
+
+safetensors_metadata with_reserved(safetensors_metadata metadata, const std::string& description) {
+  for (const auto& item : metadata) {
+    if (item.first.starts_with("warpbag.")) {
+      throw invalid_argument("metadata key \"" + item.first + "\": \"warpbag.\" is reserved");
+    }
+  }
+  metadata.emplace(format_key, format_version);
+  metadata.emplace(collection_key, description);
+  return metadata;
 }
 
 safetensors_entry checksums_entry(std::size_t num_tensors) {
@@ -122,7 +137,8 @@ std::vector<std::byte> encode(const step_state& state, tensor_role role) {
     case tensor_role::beta_powers:
       return bytes_of(std::array<double, 2>{state.beta1_power, state.beta2_power});
     case tensor_role::learning_rate: return bytes_of(state.learning_rate);
-    case tensor_role::matrix: break;
+    case tensor_role::weight:
+    case tensor_role::state: break;
   }
   return {};
 }
@@ -137,19 +153,19 @@ void decode(std::span<const std::byte> bytes, tensor_role role, step_state& stat
     case tensor_role::learning_rate:
       std::memcpy(&state.learning_rate, bytes.data(), sizeof(float));
       break;
-    case tensor_role::matrix: break;
+    case tensor_role::weight:
+    case tensor_role::state: break;
   }
 }
 
-std::string describe(const embedding_bag_collection& collection) {
-  json tables = json::array();
-  for (std::size_t t = 0; t < collection.num_tables(); ++t) {
-    const table_config& config = collection.config(t);
-    tables.push_back({{"name", config.name},
-                      {"freeze", config.freeze},
-                      {"optimizer", describe(config.optimizer)}});
+std::string describe(std::span<const table_config> tables, const collection_options& options) {
+  json described = json::array();
+  for (const table_config& config : tables) {
+    described.push_back({{"name", config.name},
+                         {"freeze", config.freeze},
+                         {"optimizer", describe(config.optimizer)}});
   }
-  return json{{"seed", collection.options().seed}, {"tables", tables}}.dump();
+  return json{{"seed", options.seed}, {"tables", described}}.dump();
 }
 
 std::string difference(const std::string& saved, const std::string& wanted) {

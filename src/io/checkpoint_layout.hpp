@@ -16,18 +16,28 @@ inline constexpr const char* format_key = "warpbag.format";
 inline constexpr const char* collection_key = "warpbag.collection";
 inline constexpr const char* format_version = "1";
 
-/// A part of a table: a matrix in memory of the device, or one of the numbers of its step_state.
-enum class tensor_role : std::uint8_t { matrix, step, beta_powers, learning_rate };
+/// A part of a table: its weight, an optimizer state, or one of the numbers of its step_state.
+enum class tensor_role : std::uint8_t { weight, state, step, beta_powers, learning_rate };
+
+constexpr bool is_matrix(tensor_role role) {
+  return role == tensor_role::weight || role == tensor_role::state;
+}
 
 struct checkpoint_tensor {
   safetensors_entry entry;
-  tensor_role role = tensor_role::matrix;
+  tensor_role role = tensor_role::weight;
   std::size_t table = 0;
-  tensor_view matrix;  // of role matrix
+  int state = 0;  // of role state
 };
 
 /// In the order of the file; the checksums are not among them.
-std::vector<checkpoint_tensor> tensors_of(embedding_bag_collection& collection);
+std::vector<checkpoint_tensor> tensors_of(std::span<const table_config> tables);
+
+/// The entries of `tensors` and, last, of the checksums.
+std::vector<safetensors_entry> entries_of(std::span<const checkpoint_tensor> tensors);
+
+/// Metadata of a file: the caller's and ours. Throws invalid_argument for reserved keys.
+safetensors_metadata with_reserved(safetensors_metadata metadata, const std::string& description);
 
 /// [tensors before it + 1]
 safetensors_entry checksums_entry(std::size_t num_tensors);
@@ -38,7 +48,22 @@ void decode(std::span<const std::byte> bytes, tensor_role role, step_state& stat
 
 /// What must agree when a checkpoint is loaded, as JSON: seed, and of each table name, freezing and
 /// the options of the optimizer but for the learning rate, which runs.
-std::string describe(const embedding_bag_collection& collection);
+std::string describe(std::span<const table_config> tables, const collection_options& options);
+
+/// The configs of any collection.
+template <typename Collection>
+std::vector<table_config> configs_of(const Collection& collection) {
+  std::vector<table_config> configs;
+  for (std::size_t t = 0; t < collection.num_tables(); ++t) configs.push_back(collection.config(t));
+  return configs;
+}
+
+/// A view of a matrix of a table or of a part of it.
+template <typename Collection>
+tensor_view matrix_of(Collection& collection, const checkpoint_tensor& tensor, std::size_t part) {
+  return tensor.role == tensor_role::weight ? collection.weight(part)
+                                            : collection.state(part, tensor.state);
+}
 
 /// What differs between two descriptions, in words; empty when nothing does. Throws corrupt_file
 /// when `saved` is not a description.

@@ -12,12 +12,21 @@ int file_system::create(const std::filesystem::path& file) {
   return ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 }
 
+int file_system::open(const std::filesystem::path& file) {
+  return ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+}
+
 int file_system::open_folder(const std::filesystem::path& folder) {
   return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 ssize_t file_system::write(int descriptor, const void* bytes, std::size_t size) {
   return ::write(descriptor, bytes, size);
+}
+
+ssize_t file_system::write_at(int descriptor, const void* bytes, std::size_t size,
+                              std::uint64_t place) {
+  return ::pwrite(descriptor, bytes, size, static_cast<off_t>(place));
 }
 
 int file_system::sync(int descriptor) { return ::fsync(descriptor); }

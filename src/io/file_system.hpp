@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 
 #include "warpbag/export.hpp"
@@ -19,11 +20,17 @@ class WARPBAG_EXPORT file_system {
   /// Creates a file for writing; fails when there is one. Returns a descriptor.
   virtual int create(const std::filesystem::path& file);
 
+  /// Opens a file that is there for writing, which does not shorten it.
+  virtual int open(const std::filesystem::path& file);
+
   /// A descriptor of a folder, to sync it by.
   virtual int open_folder(const std::filesystem::path& folder);
 
   /// May write less than asked for.
   virtual ssize_t write(int descriptor, const void* bytes, std::size_t size);
+  /// pwrite(2).
+  virtual ssize_t write_at(int descriptor, const void* bytes, std::size_t size,
+                           std::uint64_t place);
   virtual int sync(int descriptor);
   virtual int close(int descriptor);
   virtual int rename(const std::filesystem::path& from, const std::filesystem::path& to);

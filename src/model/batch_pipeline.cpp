@@ -12,22 +12,33 @@ batch_pipeline::batch_pipeline(factorization_machine& machine, batch_work work,
     : machine_(&machine),
       work_(work),
       on_done_(std::move(on_done)),
-      lanes_{lane{machine.make_slot()}, lane{machine.make_slot()}} {}
+      lanes_{lane{machine.make_slot()}, lane{machine.make_slot()}, lane{machine.make_slot()}} {}
 
-void batch_pipeline::enqueue(const batch& samples) {
+void batch_pipeline::enqueue(const batch_loader& loader, std::int64_t step) {
   lane& free = lanes_[next_];
   finish(free);
-  free.slot.fill(samples);
-  if (work_ == batch_work::train) {
-    machine_->train(free.slot);
-  } else {
-    machine_->score(free.slot);
-  }
-  free.busy = true;
+  const batch_part part = machine_->ranks().part();
+  loader.load(step, samples_, part);
+  free.slot.fill(samples_, part, loader.batch_size(step));
+  start(&free.slot);
+  kept_ = &free;
   next_ = (next_ + 1) % lanes_.size();
 }
 
+void batch_pipeline::start(const batch_slot* next) {
+  if (kept_ == nullptr) return;
+  lane& begun = *kept_;
+  kept_ = nullptr;
+  if (work_ == batch_work::train) {
+    machine_->train(begun.slot, next);
+  } else {
+    machine_->score(begun.slot, next);
+  }
+  begun.busy = true;
+}
+
 void batch_pipeline::drain() {
+  start(nullptr);
   // The lane that is next is the one filled longest ago.
   for (std::size_t i = 0; i < lanes_.size(); ++i) finish(lanes_[(next_ + i) % lanes_.size()]);
 }
@@ -45,18 +56,18 @@ evaluation evaluate(factorization_machine& machine, const dataset& samples,
   loss_sum losses;
   std::vector<float> logits;
   std::vector<float> labels;
+  for (const std::int64_t sample : selection) {
+    labels.push_back(samples.labels()[static_cast<std::size_t>(sample)]);
+  }
   batch_pipeline pipeline(machine, batch_work::score, [&](const batch_slot& slot) {
     losses.add(slot.host_losses());
     logits.insert(logits.end(), slot.host_logits().begin(), slot.host_logits().end());
-    labels.insert(labels.end(), slot.host_labels().begin(), slot.host_labels().end());
   });
-  batch buffer;
   for (std::int64_t step = 0; step < loader.steps_per_epoch(); ++step) {
-    loader.load(step, buffer);
-    pipeline.enqueue(buffer);
+    pipeline.enqueue(loader, step);
   }
   pipeline.drain();
-  machine.collection().check();
+  machine.check();
   return {losses.mean(), area_under_curve(logits, labels), losses.samples};
 }
 

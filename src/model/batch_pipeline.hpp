@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Batches through the machine, two under way: while the device works on one, the host prepares the
-// next. Nothing waits for the device but the reuse of a slot two batches later.
+// Batches through the machine, several under way: while the device works on one, the host prepares
+// the next. A batch is kept back until the next one is filled, so that ranks can ask for the rows
+// of that one ahead. Nothing waits for the device but the reuse of a slot three batches later.
 
 #include <array>
 #include <functional>
@@ -33,8 +34,9 @@ class batch_pipeline {
   batch_pipeline(factorization_machine& machine, batch_work work,
                  std::function<void(const batch_slot&)> on_done);
 
-  void enqueue(const batch& samples);
-  /// Waits for all batches under way.
+  /// The batch of `step`, or this rank's part of it.
+  void enqueue(const batch_loader& loader, std::int64_t step);
+  /// Works on what was kept back and waits for all batches under way.
   void drain();
 
  private:
@@ -42,13 +44,17 @@ class batch_pipeline {
     batch_slot slot;
     bool busy = false;
   };
+  /// Works on the batch that was kept back, if there is one.
+  void start(const batch_slot* next);
   void finish(lane& done);
 
   factorization_machine* machine_;
   batch_work work_;
   std::function<void(const batch_slot&)> on_done_;
-  std::array<lane, 2> lanes_;
+  batch samples_;
+  std::array<lane, 3> lanes_;
   std::size_t next_ = 0;
+  lane* kept_ = nullptr;
 };
 
 struct evaluation {

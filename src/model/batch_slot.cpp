@@ -2,6 +2,9 @@
 #include "model/batch_slot.hpp"
 
 #include <cstring>
+#include <string>
+
+#include "warpbag/error.hpp"
 
 namespace warpbag::model {
 
@@ -16,11 +19,11 @@ constexpr std::size_t aligned(std::size_t bytes) {
 
 /// Makes `memory` hold `bytes`; half as much again, so that batches of slowly growing bags do not
 /// allocate at each step.
-void make_room(model_device& device, std::unique_ptr<twin_memory>& memory, std::size_t& capacity,
+void make_room(model_device& device, std::shared_ptr<twin_memory>& memory, std::size_t& capacity,
                std::size_t bytes) {
   if (bytes <= capacity && memory != nullptr) return;
   memory.reset();
-  capacity = bytes + bytes / 2;
+  capacity = bytes + bytes / 2 + alignment;  // a rank may have no samples: never 0
   memory = device.make_twin_memory(capacity);
 }
 
@@ -61,9 +64,15 @@ class batch_slot::packer {
   std::size_t bytes_ = 0;
 };
 
-void batch_slot::fill(const batch& samples) {
+void batch_slot::fill(const batch& samples, batch_part part, std::int64_t batch_size) {
   wait();
   num_samples_ = samples.num_samples();
+  batch_size_ = batch_size;
+  if (num_samples_ != part.end_of(batch_size) - part.begin_of(batch_size)) {
+    throw invalid_argument("batch_slot: " + std::to_string(num_samples_) + " samples for part " +
+                           std::to_string(part.index) + " of " + std::to_string(part.count) +
+                           " of a batch of " + std::to_string(batch_size));
+  }
   const auto count = static_cast<std::size_t>(num_samples_);
 
   const auto pack = [&](packer packing) {
@@ -90,18 +99,17 @@ void batch_slot::fill(const batch& samples) {
   };
 
   make_room(*device_, inputs_, input_capacity_, pack(packer()));
-  input_bytes_ = pack(packer(*inputs_));
-  host_labels_ = reinterpret_cast<const float*>(inputs_->host());
+  inputs_->copy_to_device(pack(packer(*inputs_)));
 
-  make_room(*device_, results_, result_capacity_, 2 * count * sizeof(float));
+  make_room(*device_, results_, result_capacity_, result_bytes());
   logits_ = reinterpret_cast<float*>(results_->device());
-  losses_ = logits_ + count;
+  losses_ = logits_ + batch_size_;
 }
 
-void batch_slot::copy_inputs() { inputs_->copy_to_device(input_bytes_); }
+void batch_slot::copy_results() { results_->copy_to_host(result_bytes()); }
 
-void batch_slot::copy_results() {
-  results_->copy_to_host(2 * static_cast<std::size_t>(num_samples_) * sizeof(float));
+std::size_t batch_slot::result_bytes() const noexcept {
+  return 2 * static_cast<std::size_t>(batch_size_) * sizeof(float);
 }
 
 void batch_slot::wait() {
@@ -109,16 +117,12 @@ void batch_slot::wait() {
 }
 
 std::span<const float> batch_slot::host_logits() const noexcept {
-  return {reinterpret_cast<const float*>(results_->host()), static_cast<std::size_t>(num_samples_)};
+  return {reinterpret_cast<const float*>(results_->host()), static_cast<std::size_t>(batch_size_)};
 }
 
 std::span<const float> batch_slot::host_losses() const noexcept {
-  const auto count = static_cast<std::size_t>(num_samples_);
+  const auto count = static_cast<std::size_t>(batch_size_);
   return {reinterpret_cast<const float*>(results_->host()) + count, count};
-}
-
-std::span<const float> batch_slot::host_labels() const noexcept {
-  return {host_labels_, static_cast<std::size_t>(num_samples_)};
 }
 
 }  // namespace warpbag::model

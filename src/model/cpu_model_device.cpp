@@ -56,7 +56,7 @@ void score_sample(const score_job& job, std::int64_t sample, pair_sums& scratch)
   job.losses[sample] = numerics::logistic_loss(logit, job.labels[sample]);
   if (job.gradients == nullptr) return;
 
-  const float gradient = numerics::logit_gradient(logit, job.labels[sample], job.batch);
+  const float gradient = numerics::logit_gradient(logit, job.labels[sample], job.mean_over);
   float* const out = job.gradients + sample * job.stride;
   for (std::int32_t feature = 0; feature < job.num_features; ++feature) {
     const std::int64_t begin = std::int64_t{feature} * job.dim;

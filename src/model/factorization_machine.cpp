@@ -1,49 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/factorization_machine.hpp"
 
-#include <string>
+#include <algorithm>
 #include <utility>
+
+#include "model/machine_tables.hpp"
 
 namespace warpbag::model {
 
 namespace {
 
-table_config make_table(std::string name, std::int64_t rows, std::int64_t dim,
-                        const machine_options& options) {
-  table_config table;
-  table.name = std::move(name);
-  table.num_embeddings = rows;
-  table.embedding_dim = dim;
-  table.type = options.row_type;
-  table.init = initialization::zero;
-  table.optimizer = options.optimizer;
-  return table;
-}
-
-std::vector<table_config> make_tables(const machine_config& config) {
-  std::vector<table_config> tables;
-  for (const machine_table& table : config.tables) {
-    table_config vectors =
-        make_table(table.name + ".vector", table.num_rows, config.options.dim, config.options);
-    vectors.init = initialization::normal;
-    vectors.init_scale = config.options.init_scale;
-    tables.push_back(std::move(vectors));
-    tables.push_back(make_table(table.name + ".linear", table.num_rows, 1, config.options));
-  }
-  tables.push_back(make_table("bias", 1, 1, config.options));
-  return tables;
-}
-
-std::vector<feature_config> make_features(const machine_config& config) {
-  std::vector<feature_config> features;
-  for (const char* const part : {".vector", ".linear"}) {
-    for (const machine_feature& feature : config.features) {
-      features.push_back(
-          {feature.name + part, config.tables[feature.table].name + part, feature.mode});
-    }
-  }
-  features.push_back({"bias", "bias", pooling_mode::sum});
-  return features;
+bags_config make_bags_config(const machine_config& config, bad_id_policy policy) {
+  return {machine_tables(config), machine_features(config), {config.options.seed, policy}};
 }
 
 /// Rows of the pooled matrix begin at multiples of 16 bytes.
@@ -55,12 +23,26 @@ std::int64_t padded_width(const machine_config& config) {
 }  // namespace
 
 factorization_machine::factorization_machine(machine_config config, model_device& device,
-                                             bad_id_policy policy)
+                                             std::unique_ptr<machine_bags> bags, rank_group ranks)
     : config_(std::move(config)),
       device_(&device),
-      collection_(make_tables(config_), make_features(config_), device.get_resources(),
-                  {config_.options.seed, policy}),
+      ranks_(std::move(ranks)),
+      bags_(std::move(bags)),
       stride_(padded_width(config_)) {}
+
+factorization_machine::factorization_machine(machine_config config, model_device& device,
+                                             bad_id_policy policy)
+    : factorization_machine(config, device,
+                            make_bags(make_bags_config(config, policy), device.get_resources()),
+                            rank_group(device, nullptr)) {}
+
+factorization_machine::factorization_machine(machine_config config, model_device& device,
+                                             bad_id_policy policy, const sharding_plan& plan,
+                                             std::shared_ptr<transport> ranks)
+    : factorization_machine(
+          config, device,
+          make_sharded_bags(make_bags_config(config, policy), device.get_resources(), plan, ranks),
+          rank_group(device, ranks)) {}
 
 batch_slot factorization_machine::make_slot() const {
   std::vector<bool> multi_hot;
@@ -69,7 +51,8 @@ batch_slot factorization_machine::make_slot() const {
 }
 
 void factorization_machine::make_room(std::int64_t batch) {
-  if (batch <= capacity_) return;
+  if (batch <= capacity_ && capacity_ > 0) return;
+  batch = std::max(batch, std::int64_t{1});  // a rank without samples has matrices too
   const auto elements = static_cast<std::size_t>(batch * stride_);
   pooled_ = device_->make_zeros(elements);
   gradients_ = device_->make_zeros(elements);
@@ -90,34 +73,41 @@ std::vector<tensor_view> factorization_machine::columns_of(float* matrix,
   return columns;
 }
 
-void factorization_machine::forward(batch_slot& slot, bool with_gradients) {
+void factorization_machine::forward(batch_slot& slot, const batch_slot* next, bool with_gradients) {
   make_room(slot.num_samples());
-  slot.copy_inputs();
-  collection_.forward(slot.bags(), columns_of(pooled_.get(), slot.num_samples()));
+  bags_->forward(slot.bags(), columns_of(pooled_.get(), slot.num_samples()));
+  if (next != nullptr) {
+    read_ahead_ = next->inputs();
+    bags_->prefetch(next->bags());
+  }
 
+  const std::int64_t first = ranks_.part().begin_of(slot.batch_size());
   score_job job;
   job.pooled = pooled_.get();
   job.gradients = with_gradients ? gradients_.get() : nullptr;
   job.labels = slot.labels();
-  job.logits = slot.logits();
-  job.losses = slot.losses();
+  job.logits = slot.logits() + first;
+  job.losses = slot.losses() + first;
   job.batch = slot.num_samples();
+  job.mean_over = slot.batch_size();
   job.stride = stride_;
   job.num_features = static_cast<std::int32_t>(config_.features.size());
   job.dim = static_cast<std::int32_t>(config_.options.dim);
   device_->score(job);
 }
 
-void factorization_machine::score(batch_slot& slot) {
-  forward(slot, false);
+void factorization_machine::score(batch_slot& slot, const batch_slot* next) {
+  forward(slot, next, false);
+  ranks_.gather_results(slot);
   slot.copy_results();
 }
 
-void factorization_machine::train(batch_slot& slot) {
-  forward(slot, true);
+void factorization_machine::train(batch_slot& slot, const batch_slot* next) {
+  forward(slot, next, true);
   const std::vector<tensor_view> columns = columns_of(gradients_.get(), slot.num_samples());
   const std::vector<const_tensor_view> gradients(columns.begin(), columns.end());
-  collection_.backward(slot.bags(), gradients);
+  bags_->backward(slot.bags(), gradients);
+  ranks_.gather_results(slot);
   slot.copy_results();
 }
 

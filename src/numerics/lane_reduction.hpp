@@ -30,6 +30,14 @@ WARPBAG_HOST_DEVICE float butterfly(float (&lanes)[num_lanes], Combine combine) 
   return lanes[0];
 }
 
+/// The same of lanes that stay as they are.
+template <typename Combine>
+WARPBAG_HOST_DEVICE float combined_lanes(const float* lanes, Combine combine) {
+  float copy[num_lanes];
+  for (int lane = 0; lane < num_lanes; ++lane) copy[lane] = lanes[lane];
+  return butterfly(copy, combine);
+}
+
 struct add_lanes {
   WARPBAG_HOST_DEVICE float operator()(float a, float b) const { return a + b; }
 };

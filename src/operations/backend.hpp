@@ -18,6 +18,8 @@
 
 #include "numerics/initialisation.hpp"
 #include "operations/problem.hpp"
+#include "operations/routing.hpp"
+#include "operations/row_lanes.hpp"
 #include "warpbag/error.hpp"
 #include "warpbag/resources.hpp"
 
@@ -67,6 +69,36 @@ class backend {
   /// its table: fused runs the optimizer on the row, sparse and dense write it (rounded to nearest
   /// even in value_type).
   virtual void reduce_gradients(const problem& problem) = 0;
+
+  // ---- between ranks (operations/routing.hpp; src/sharding is the only caller) ----
+  /// After deduplicate: where each distinct row lives. Shares the sort with the gradients.
+  virtual void route(const problem& problem, std::span<const route_record> tables,
+                     const routed_rows& to) = 0;
+  /// After check_inputs: the ids of a problem whose gradients are summed one subtree at a time.
+  /// That one has the same bags and needs no check_inputs; limits for both are reserved before the
+  /// first.
+  virtual void split_by_subtree(const problem& problem,
+                                std::span<const subtree_record> features) = 0;
+  /// After deduplicate and reduce_gradients of such a problem, all of whose tables have gradient
+  /// form sparse: what the owners of the rows are to be told of each sum.
+  virtual void pack_partials(const problem& problem, std::span<const packed_record> features) = 0;
+  /// The other end. packed and occurrences: [count]; occurrences may be nullptr: every partial is
+  /// of one occurrence.
+  virtual void unpack_partials(std::int64_t count, const std::int64_t* packed,
+                               const std::uint32_t* occurrences, std::int64_t* rows,
+                               partial_record* partials) = 0;
+  /// table.rows[rows[k]] = values[k]; values: [count, dim] contiguous, of the table's row type;
+  /// rows without repetition.
+  virtual void write_rows(const table_record& table, const std::int64_t* rows, std::int64_t count,
+                          const void* values) = 0;
+
+  /// Where the columns of a row are with several owners: for every table that has_lanes(table,
+  /// which), and of it for every row of gradient.rows (max_norm: every run of deduplicate),
+  /// continues the lane sums of N4 from what shard.row_lanes hold with this record's columns. The
+  /// owner of the columns before left them there; the first begins at +0. reduce_gradients leaves
+  /// clipping by norm to update_rows for such tables, and update_rows and renormalize_rows take
+  /// their sums from the lanes that all owners have added to.
+  virtual void add_row_lanes(const problem& problem, row_reduction which) = 0;
 
   // ---- on tables, outside a step ----
   /// The optimizer step for tables of gradient form sparse, from gradient.rows, .values and *.count

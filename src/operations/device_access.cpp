@@ -49,6 +49,25 @@ class cpu_device_access final : public device_access {
     }
   }
 
+  void read(void* host, const void* device, std::size_t bytes) override {
+    copy(host, device, bytes);
+  }
+  void write(void* device, const void* host, std::size_t bytes) override {
+    copy(device, host, bytes);
+  }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }
+  void copy_rows(const tensor_view& to, const const_tensor_view& from) override {
+    const std::size_t bytes = static_cast<std::size_t>(from.dim) * size_of(from.type);
+    const std::size_t to_stride = static_cast<std::size_t>(to.stride) * size_of(to.type);
+    const std::size_t from_stride = static_cast<std::size_t>(from.stride) * size_of(from.type);
+    for (std::size_t row = 0; row < static_cast<std::size_t>(from.rows); ++row) {
+      std::memcpy(static_cast<std::byte*>(to.data) + row * to_stride,
+                  static_cast<const std::byte*>(from.data) + row * from_stride, bytes);
+    }
+  }
+
   step_state read_step(const step_state* source) override { return *source; }
   void write_steps(step_state* destination, std::span<const step_state> states) override {
     std::copy(states.begin(), states.end(), destination);

@@ -28,6 +28,13 @@ class device_access {
   /// Copies of rows between the device and contiguous host memory. These wait.
   virtual void copy_to_host(void* host, const const_tensor_view& source) = 0;
   virtual void copy_from_host(const tensor_view& destination, const void* host) = 0;
+  /// Bytes between the host and the device, and within the device. read and write wait for the
+  /// copy alone to be done with the host's memory; copy is enqueued.
+  virtual void read(void* host, const void* device, std::size_t bytes) = 0;
+  virtual void write(void* device, const void* host, std::size_t bytes) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
+  /// Rows within the device; same type and shape, any strides. Enqueued.
+  virtual void copy_rows(const tensor_view& to, const const_tensor_view& from) = 0;
   virtual step_state read_step(const step_state* source) = 0;
   virtual void write_steps(step_state* destination, std::span<const step_state> states) = 0;
 

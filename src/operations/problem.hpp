@@ -11,10 +11,12 @@
 // the occurrences of one row, in position order. Slice: which of the 64 parts of the batch a sample
 // is in (numerics N3).
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <type_traits>
 
+#include "numerics/row_routing.hpp"
 #include "warpbag/optimizer.hpp"
 #include "warpbag/types.hpp"
 
@@ -38,6 +40,37 @@ struct gradient_record {
   std::int64_t capacity = 0;      // sparse: >= min(num_rows, ids of the table's features)
 };
 
+/// Which part of a whole table a record's memory holds, for a shard. Random numbers are keyed by
+/// row ids and columns of the whole table (N5).
+enum class row_numbering : std::uint8_t {
+  own,     ///< row r is id r
+  routed,  ///< row r is id numerics::id_of(routing, num_owners, {owner, r})
+  listed   ///< row r is id ids[r]
+};
+
+struct shard_record {
+  row_numbering numbering = row_numbering::own;
+  std::int32_t num_owners = 1;
+  std::int32_t owner = 0;
+  std::int32_t first_column = 0;  // a multiple of 4: the column of the whole table that is column 0
+  numerics::row_routing routing;
+  const std::int64_t* ids = nullptr;  // listed: [num_rows], in memory of the device
+  /// Sums over rows of which this record has some columns only (backend::add_row_lanes): the 32
+  /// lanes of N4 of the k-th touched row are row_lanes[i][32 k, ...]. Of row_lanes[0] nullptr: the
+  /// record's columns are the whole row.
+  float* row_lanes[3] = {nullptr, nullptr, nullptr};
+  std::int32_t whole_dim = 0;  // columns of the whole row, where row_lanes is set
+
+  WARPBAG_HOST_DEVICE std::int64_t id_of(std::int64_t row) const {
+    switch (numbering) {
+      case row_numbering::routed: return numerics::id_of(routing, num_owners, {owner, row});
+      case row_numbering::listed: return ids[row];
+      case row_numbering::own: break;
+    }
+    return row;
+  }
+};
+
 struct table_record {
   void* rows = nullptr;  // [num_rows, dim] of row_type
   std::int64_t num_rows = 0;
@@ -58,6 +91,15 @@ struct table_record {
       nullptr};  // shapes: optimizer_state_shape; per_element is [num_rows, dim] contiguous
   step_state* step = nullptr;
   gradient_record gradient;
+  shard_record shard;
+};
+
+/// A lookup that stands for a partial sum of N3, made elsewhere, of a subtree of the gradient tree.
+/// In the tree it is one occurrence in the subtree's first slice: the sums around it that it is
+/// alone in change no bit. The slices of a row's partials in one feature do not descend.
+struct partial_record {
+  std::int32_t slice = 0;
+  std::uint32_t occurrences = 1;  // that it sums: what scale_grad_by_freq counts
 };
 
 struct feature_record {
@@ -81,6 +123,9 @@ struct feature_record {
   float* weight_gradient = nullptr;  // [num_ids] gradient of weights, or nullptr: not wanted
   std::int32_t* max_positions =
       nullptr;  // mode max: [num_bags, dim], position within the bag that won; -1: none
+  const partial_record* partials =
+      nullptr;  // [num_ids]; mode none with hotness 1: lookups are
+                // partial sums, and first_sample and batch mean nothing
 };
 
 static_assert(std::is_trivially_copyable_v<table_record> &&
@@ -107,6 +152,22 @@ struct problem_limits {
   std::int64_t rows = 0;     // total_rows
   std::int64_t max_dim = 0;  // widest table
   bool weighted = false;     // some feature has weights
+  bool routed = false;       // route and the operations after it are called
 };
+
+/// The smallest limits that both fit in.
+constexpr problem_limits united(const problem_limits& a, const problem_limits& b) {
+  return {std::max(a.tables, b.tables),       std::max(a.features, b.features),
+          std::max(a.positions, b.positions), std::max(a.bags, b.bags),
+          std::max(a.rows, b.rows),           std::max(a.max_dim, b.max_dim),
+          a.weighted || b.weighted,           a.routed || b.routed};
+}
+
+constexpr bool within(const problem_limits& small, const problem_limits& large) {
+  return small.tables <= large.tables && small.features <= large.features &&
+         small.positions <= large.positions && small.bags <= large.bags &&
+         small.rows <= large.rows && small.max_dim <= large.max_dim &&
+         (large.weighted || !small.weighted) && (large.routed || !small.routed);
+}
 
 }  // namespace warpbag::operations

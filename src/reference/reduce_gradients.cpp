@@ -36,7 +36,7 @@ void add_bag(const problem& problem, const feature_record& feature, const table_
     if (x.kind != lookup_kind::live) continue;
     row_sums& row = sums[x.row];
     row.columns.resize(static_cast<std::size_t>(table.dim));
-    row.occurrences += 1;
+    row.occurrences += feature.partials == nullptr ? 1 : feature.partials[x.position].occurrences;
     const std::int64_t gradient_row = feature.mode == pooling_mode::none ? x.position : bag;
     const estimate scale = scale_of(feature, x, count);
     for (std::int64_t column = 0; column < table.dim; ++column) {

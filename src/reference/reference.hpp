@@ -20,6 +20,29 @@ operations::input_status check_inputs(const operations::problem& problem);
 
 operations::occurrences deduplicate(const operations::problem& problem);
 
+/// What route, split_by_subtree and pack_partials write, by value.
+struct routing {
+  std::vector<std::int64_t> rows;
+  std::vector<std::int64_t> counts;
+  std::vector<std::vector<std::int64_t>> compact_ids;  ///< of each feature; not covered: 0
+};
+
+routing route(const operations::problem& problem, std::span<const operations::route_record> tables);
+
+/// [num_ids] of a feature of compact ids; not covered: 0. `to.ids` is not used.
+std::vector<std::int64_t> split_by_subtree(const operations::problem& problem, std::int32_t feature,
+                                           const operations::subtree_record& to);
+
+struct packed_partials {
+  std::vector<std::int64_t> packed;
+  std::vector<std::uint32_t> occurrences;
+  std::vector<std::int64_t> sums;
+};
+
+/// Only to.rows, counts and the numbers of `to` are read.
+packed_partials pack_partials(const operations::problem& problem, std::int32_t feature,
+                              const operations::packed_record& to);
+
 /// Rows of `table` that max_norm changes, or may change within rounding, after the change.
 std::map<std::int64_t, std::vector<estimate>> renormalize_rows(const operations::problem& problem,
                                                                std::int32_t table);

@@ -17,14 +17,18 @@ namespace warpbag::cli {
 namespace {
 
 /// In the child: becomes the program.
-[[noreturn]] void become_program(const std::vector<std::string>& arguments) {
-  std::vector<std::string> words = {WARPBAG_PROGRAM};
-  words.insert(words.end(), arguments.begin(), arguments.end());
+[[noreturn]] void become(std::vector<std::string> words) {
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
-  ::execv(WARPBAG_PROGRAM, pointers.data());
+  ::execvp(pointers.front(), pointers.data());
   ::_exit(127);
+}
+
+std::vector<std::string> with_program(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = {program_file()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return words;
 }
 
 int exit_code_of(int pid) {
@@ -48,7 +52,24 @@ nlohmann::json program_result::last_event() const {
   return all.back();
 }
 
+std::string program_file() { return WARPBAG_PROGRAM; }
+
+std::vector<nlohmann::json> told_numbers(const program_result& run) {
+  std::vector<nlohmann::json> events = run.events();
+  for (nlohmann::json& event : events) {
+    for (const char* const key : {"samples_per_second", "seconds", "seconds_left", "checkpoint"}) {
+      event.erase(key);
+    }
+  }
+  return events;
+}
+
 program_result run_program(const std::vector<std::string>& arguments,
+                           const std::function<void(int, std::string_view)>& on_line) {
+  return run_command(with_program(arguments), on_line);
+}
+
+program_result run_command(const std::vector<std::string>& words,
                            const std::function<void(int, std::string_view)>& on_line) {
   const scratch_folder scratch;
   const std::string errors = scratch / "stderr";
@@ -59,7 +80,7 @@ program_result run_program(const std::vector<std::string>& arguments,
     const int error_file = ::open(errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     ::dup2(out[1], STDOUT_FILENO);
     ::dup2(error_file, STDERR_FILENO);
-    become_program(arguments);
+    become(words);
   }
   ::close(out[1]);
 
@@ -88,7 +109,7 @@ program_result run_on_terminal(const std::vector<std::string>& arguments,
   const int pid = ::forkpty(&terminal, nullptr, nullptr, &size);
   if (pid == 0) {
     for (std::string& setting : settings) ::putenv(setting.data());
-    become_program(arguments);
+    become(with_program(arguments));
   }
   program_result result;
   char buffer[4096];

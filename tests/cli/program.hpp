@@ -22,13 +22,23 @@ struct program_result {
   nlohmann::json last_event() const;
 };
 
-/// `on_line`: called with the process id and each line of stdout as it comes.
+/// The built program's file.
+std::string program_file();
+
+/// Runs a program, its name first, found as a shell finds it. `on_line`: called with the process id
+/// and each line of stdout as it comes.
+program_result run_command(const std::vector<std::string>& words,
+                           const std::function<void(int, std::string_view)>& on_line = {});
+/// The same with the built program.
 program_result run_program(const std::vector<std::string>& arguments,
                            const std::function<void(int, std::string_view)>& on_line = {});
 
-/// Runs it with stdout and stderr on a terminal of 80 columns and with more in its environment,
-/// each NAME=VALUE. `out` is what the terminal got, where a line ends with "\r\n"; `err` is empty.
-/// `on_output`: called with the process id and all output so far.
+/// What a run tells as JSON lines, without what differs from run to run: speed, time, place.
+std::vector<nlohmann::json> told_numbers(const program_result& run);
+
+/// Runs the built program with stdout and stderr on a terminal of 80 columns and with more in its
+/// environment, each NAME=VALUE. `out` is what the terminal got, where a line ends with "\r\n";
+/// `err` is empty. `on_output`: called with the process id and all output so far.
 program_result run_on_terminal(const std::vector<std::string>& arguments,
                                const std::vector<std::string>& environment,
                                const std::function<void(int, std::string_view)>& on_output = {});

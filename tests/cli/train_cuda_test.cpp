@@ -54,6 +54,24 @@ TEST(CudaTrain, resumes_a_run_of_the_cpu) {
   EXPECT_TRUE(read_file(scratch / "whole" + file_name) == read_file(scratch / "parts" + file_name));
 }
 
+#ifdef WARPBAG_TEST_NCCL
+TEST(CudaTrain, writes_the_checkpoint_of_the_cpu_over_two_devices) {
+  const scratch_folder scratch;
+  const program_result cpu = train_on("cpu", scratch / "cpu", {"--dim", "6"});
+  ASSERT_EQ(cpu.exit_code, 0) << cpu.err;
+  const program_result cuda =
+      run_program({"train",      "--generate",   "300",           "--users", "20",
+                   "--items",    "15",           "--batch-size",  "70",      "--steps",
+                   "4",          "--quiet",      "--json",        "--dim",   "6",
+                   "--sharding", "row_wise",     "--ranks",       "2",       "--transport",
+                   "nccl",       "--checkpoint", scratch / "cuda"});
+  if (cuda.exit_code == 4) GTEST_SKIP() << cuda.err;  // a machine with one GPU
+  ASSERT_EQ(cuda.exit_code, 0) << cuda.err;
+  EXPECT_TRUE(read_file(scratch / "cpu" + file_name) == read_file(scratch / "cuda" + file_name));
+  EXPECT_EQ(told_numbers(cpu), told_numbers(cuda));
+}
+#endif
+
 TEST(CudaTrain, names_the_bad_id_and_writes_nothing) {
   const scratch_folder scratch;
   const program_result run = train_on("cuda", scratch / "run", {"--max-rows", "8"});

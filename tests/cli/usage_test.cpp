@@ -15,7 +15,7 @@ std::vector<std::string> tiny_run(const std::string& folder) {
 }
 
 TEST(Usage, help_and_version_succeed) {
-  for (const char* const verb : {"train", "eval", "inspect"}) {
+  for (const char* const verb : {"train", "eval", "inspect", "plan"}) {
     const program_result help = run_program({verb, "--help"});
     EXPECT_EQ(help.exit_code, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example:"));
@@ -56,6 +56,16 @@ TEST(Usage, bad_arguments_exit_with_2_and_say_what_is_wrong) {
       {{"train", "--generate", "100", "--resume"}, "checkpoint"},
       {{"train", "--generate", "100", "--save-every", "5"}, "checkpoint"},
       {{"train", "--generate", "100", "--epochs", "1", "--steps", "1"}, "steps"},
+      {{"train", "--generate", "100", "--ranks", "0"}, "ranks"},
+      {{"train", "--generate", "100", "--ranks", "two"}, "ranks"},
+      {{"train", "--generate", "100", "--transport", "pigeon"}, "pigeon"},
+      {{"train", "--generate", "100", "--transport", "mpi", "--ranks", "2"}, "mpirun"},
+      {{"train", "--generate", "100", "--transport", "in_process"}, "--ranks"},
+      {{"train", "--generate", "100", "--ranks", "2", "--device", "cuda"}, "CPU"},
+      {{"train", "--generate", "100", "--ranks", "2", "--sharding", "grid"}, "grid"},
+      {{"train", "--generate", "100", "--ranks", "2", "--deadline", "0"}, "deadline"},
+      {{"train", "--generate", "100", "--plan", "x"}, "--ranks"},
+      {{"train", "--generate", "100", "--ranks", "2", "--plan", "x", "--sharding", "auto"}, "plan"},
       {{"eval"}, "checkpoint"},
       {{"inspect"}, "folder"},
   };

@@ -213,6 +213,18 @@ TEST_P(Collection, does_not_train_a_frozen_table) {
   EXPECT_THAT(batch.weight_gradient(0), ::testing::Not(Each(-99.0F)));
 }
 
+TEST_P(Collection, gives_gradients_of_weights_in_means_where_every_table_is_frozen) {
+  static constexpr float rows[6] = {1, 2, 3, 4, 5, 6};
+  embedding_bag_collection collection({from_pretrained("frozen", {rows, dtype::f32, 3, 2})},
+                                      {{"a", "frozen", pooling_mode::mean}}, resources_);
+  small_batch batch(*device_, collection, {{{0, 2}, {0, 2}}});
+  collection.forward(batch.bags, batch.outputs);
+  collection.backward(batch.bags, batch.output_gradients, batch.weight_gradients);
+  const std::vector<float> g = exact_numbers(2, 0);  // the output's gradient
+  EXPECT_THAT(batch.weight_gradient(0),
+              ElementsAre((g[0] * 1 + g[1] * 2) / 2, (g[0] * 5 + g[1] * 6) / 2));
+}
+
 TEST_P(Collection, keeps_the_padding_row_of_pretrained_weights) {
   static constexpr float rows[4] = {1, 2, 3, 4};
   table_config config = from_pretrained("t", {rows, dtype::f32, 2, 2}, false);

@@ -172,6 +172,26 @@ TEST(BatchLoader, keeps_the_order_given_without_shuffle) {
   EXPECT_THAT(samples_of(loader, 2), ElementsAre(7, 3, 9));
 }
 
+TEST(BatchLoader, gives_parts_that_are_the_batch_one_after_the_other) {
+  const dataset samples = numbered_samples(103);
+  const batch_loader loader(samples, count_to(103), {10, true, 1});
+  for (const std::int64_t step : {0, 10, 21}) {  // steps 10 and 21 end an epoch: 3 samples
+    const std::vector<std::int64_t> whole = samples_of(loader, step);
+    EXPECT_EQ(loader.batch_size(step), static_cast<std::int64_t>(whole.size()));
+    for (const int count : {1, 2, 3, 4, 7, 11}) {
+      std::vector<std::int64_t> parts;
+      for (int index = 0; index < count; ++index) {
+        batch out;
+        loader.load(step, out, {index, count});
+        EXPECT_LE(out.num_samples(), (loader.batch_size(step) + count - 1) / count);
+        const std::vector<std::int64_t>& ids = out.features[0].ids;
+        parts.insert(parts.end(), ids.begin(), ids.end());
+      }
+      EXPECT_EQ(parts, whole) << "step " << step << ", " << count << " parts";
+    }
+  }
+}
+
 TEST(BatchLoader, takes_a_batch_larger_than_the_data) {
   const dataset samples = numbered_samples(5);
   const batch_loader loader(samples, count_to(5),
@@ -189,6 +209,7 @@ TEST(BatchLoader, refuses_what_it_cannot_load) {
   const batch_loader loader(samples, count_to(5), {1, true, 1});
   batch out;
   EXPECT_THROW(loader.load(-1, out), invalid_argument);
+  EXPECT_THROW(loader.batch_size(-1), invalid_argument);
   EXPECT_THROW(loader.load(std::numeric_limits<std::int64_t>::max(), out), invalid_argument);
 }
 

@@ -21,11 +21,19 @@ class faulty_files : public file_system {
   int create(const std::filesystem::path& file) override {
     return fails() ? -1 : file_system::create(file);
   }
+  int open(const std::filesystem::path& file) override {
+    return fails() ? -1 : file_system::open(file);
+  }
   int open_folder(const std::filesystem::path& folder) override {
     return fails() ? -1 : file_system::open_folder(folder);
   }
   ssize_t write(int descriptor, const void* bytes, std::size_t size) override {
     return fails() ? -1 : file_system::write(descriptor, bytes, std::min(size, max_write_));
+  }
+  ssize_t write_at(int descriptor, const void* bytes, std::size_t size,
+                   std::uint64_t place) override {
+    return fails() ? -1
+                   : file_system::write_at(descriptor, bytes, std::min(size, max_write_), place);
   }
   int sync(int descriptor) override { return fails() ? -1 : file_system::sync(descriptor); }
   int close(int descriptor) override {

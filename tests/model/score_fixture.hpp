@@ -59,6 +59,7 @@ inline score_outputs score_on(model_device& device, const score_inputs& inputs) 
   job.logits = on_device + 2 * elements + batch;
   job.losses = on_device + 2 * elements + 2 * batch;
   job.batch = inputs.batch;
+  job.mean_over = inputs.batch;
   job.stride = inputs.stride;
   job.num_features = inputs.num_features;
   job.dim = inputs.dim;

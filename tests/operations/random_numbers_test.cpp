@@ -4,11 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "numerics/float_formats.hpp"
 #include "numerics/initialisation.hpp"
 #include "support/configuration.hpp"
+#include "support/device_array.hpp"
 #include "support/test_device.hpp"
 
 namespace warpbag {
@@ -131,6 +133,98 @@ TEST_P(RandomNumbers, stochastic_rounding_is_unbiased_and_keyed_by_the_step) {
     const double draws = static_cast<double>(rows * dim);
     EXPECT_NEAR(static_cast<double>(ups) / draws, part,
                 5.0 * std::sqrt(part * (1.0 - part) / draws));
+  }
+}
+
+/// A part of a table's rows and columns.
+struct table_part {
+  std::string name;
+  std::vector<std::int64_t> ids;  // of its rows in the whole table
+  std::int32_t first_column;
+  std::int32_t dim;
+  operations::shard_record shard;
+};
+
+/// All rows of one of `num_owners` owners.
+table_part routed_part(std::int64_t num_rows, std::int32_t num_owners, std::int32_t owner,
+                       std::int32_t first_column, std::int32_t dim) {
+  table_part part = {"owner " + std::to_string(owner), {}, first_column, dim, {}};
+  part.shard.numbering = operations::row_numbering::routed;
+  part.shard.num_owners = num_owners;
+  part.shard.owner = owner;
+  part.shard.first_column = first_column;
+  part.shard.routing = numerics::make_row_routing(num_rows, 1);
+  const std::int64_t rows = numerics::rows_of_owner(part.shard.routing, num_owners, owner);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    part.ids.push_back(numerics::id_of(part.shard.routing, num_owners, {owner, row}));
+  }
+  return part;
+}
+
+/// A part after initialisation and a step with stochastic rounding; the row of an id
+/// has the gradient id / 1024 + column.
+support::problem_data trained_part(const support::configuration& c, const table_part& part,
+                                   support::test_device& device, operations::backend& backend) {
+  const support::device_array<std::int64_t> ids(device, part.ids);
+  support::configuration small = c;
+  small.tables[0].num_rows = std::ssize(part.ids);
+  small.tables[0].dim = part.dim;
+  support::feature_configuration feature;
+  feature.num_bags = feature.batch = feature.num_lookups = std::ssize(part.ids);
+  small.features = {feature};
+  support::problem_data data = support::make_tables(small);
+  support::draw_batch(small, 0, data);
+  table_record& record = data.tables[0].record;
+  record.shard = part.shard;
+  if (part.shard.numbering == operations::row_numbering::listed) record.shard.ids = ids.data();
+  const auto padding = std::find(part.ids.begin(), part.ids.end(), 7);
+  if (padding != part.ids.end()) record.padding_idx = padding - part.ids.begin();
+  for (std::int64_t row = 0; row < record.num_rows; ++row) {
+    data.features[0].ids.set(row, row);
+    for (std::int32_t column = 0; column < part.dim; ++column) {
+      const std::int64_t id = part.ids[static_cast<std::size_t>(row)];
+      data.features[0].gradient.set(
+          row * part.dim + column,
+          static_cast<float>(id) / 1024.0F + static_cast<float>(part.first_column + column));
+    }
+  }
+  support::placed_problem placed(data, device);
+  backend.reserve(support::limits_of(placed.get()));
+  backend.initialize_rows(placed.get().tables[0], init_kind::normal, 0.7F);
+  support::run_step(backend, placed.get());
+  placed.fetch();
+  return data;
+}
+
+TEST_P(RandomNumbers, of_a_part_of_a_table_are_those_of_the_whole) {
+  const std::int64_t num_rows = 203;
+  const std::int32_t dim = 44;
+  for (const dtype type : {dtype::f32, dtype::f16, dtype::bf16}) {
+    support::configuration c = table_of(type, num_rows, dim);
+    c.tables[0].optimizer.stochastic_rounding = type != dtype::f32;
+    c.tables[0].optimizer.learning_rate = 0.001F;
+    table_part whole = {"whole", {}, 0, dim, {}};
+    table_part listed = {"listed", {}, 8, 21, {}};
+    for (std::int64_t id = 0; id < num_rows; ++id) whole.ids.push_back(id);
+    for (std::int64_t id = 1; id < num_rows; id += 3) listed.ids.push_back(id);
+    listed.shard.numbering = operations::row_numbering::listed;
+    listed.shard.first_column = listed.first_column;
+    const support::problem_data expected = trained_part(c, whole, *device_, *backend_);
+    for (const table_part& part :
+         {routed_part(num_rows, 2, 0, 0, 20), routed_part(num_rows, 2, 1, 0, 20),
+          routed_part(num_rows, 2, 0, 20, 24), routed_part(num_rows, 2, 1, 20, 24), listed}) {
+      const support::problem_data data = trained_part(c, part, *device_, *backend_);
+      const std::int64_t stride = data.tables[0].record.row_stride;
+      for (std::size_t row = 0; row < part.ids.size(); ++row) {
+        for (std::int32_t column = 0; column < part.dim; ++column) {
+          ASSERT_EQ(
+              data.tables[0].rows.number(static_cast<std::int64_t>(row) * stride + column),
+              expected.tables[0].rows.number(part.ids[row] * expected.tables[0].record.row_stride +
+                                             part.first_column + column))
+              << to_string(type) << ", " << part.name << ", row " << row << ", column " << column;
+        }
+      }
+    }
   }
 }
 

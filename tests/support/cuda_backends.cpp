@@ -16,14 +16,15 @@ void check(cudaError_t status, const char* call) {
 
 class cuda_device final : public test_device {
  public:
-  cuda_device() {
+  explicit cuda_device(int ordinal) : ordinal_(ordinal) {
+    check(cudaSetDevice(ordinal), "cudaSetDevice");
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   }
   ~cuda_device() override { cudaStreamDestroy(stream_); }
 
   resources get_resources() const override {
     resources result;
-    result.where = {device_kind::cuda, 0};
+    result.where = {device_kind::cuda, ordinal_};
     result.stream = stream_;
     return result;
   }
@@ -40,6 +41,7 @@ class cuda_device final : public test_device {
 
   std::byte* reserve(std::size_t bytes) override {
     void* memory = nullptr;
+    check(cudaSetDevice(ordinal_), "cudaSetDevice");
     check(cudaMalloc(&memory, bytes), "cudaMalloc");
     return static_cast<std::byte*>(memory);
   }
@@ -60,13 +62,18 @@ class cuda_device final : public test_device {
   }
 
  private:
+  int ordinal_;
   cudaStream_t stream_ = nullptr;
 };
 
 }  // namespace
 
 std::vector<backend_choice> backends_under_test() {
-  return {{"cuda", [] { return std::make_unique<cuda_device>(); }}};
+  return {{"cuda", [] { return make_cuda_test_device(0); }}};
+}
+
+std::unique_ptr<test_device> make_cuda_test_device(int ordinal) {
+  return std::make_unique<cuda_device>(ordinal);
 }
 
 }  // namespace warpbag::support

@@ -42,6 +42,8 @@ struct backend_choice {
 };
 
 backend_choice cpu_backend(int num_threads);
+/// In programs that are linked with cuda_backends.cpp.
+std::unique_ptr<test_device> make_cuda_test_device(int ordinal);
 
 /// The parameters of tests that run on every backend.
 std::vector<backend_choice> backends_under_test();

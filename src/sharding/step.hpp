@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The order of a sharded step; this is the only place that knows it.
+//
+//   forward   route (or take what prefetch has routed), fetch rows, pool
+//   backward  agree on the call and announce moved bags; [move bags]; sum subtrees; announce and
+//             exchange sums; when all ranks have everything: step the optimizers
+//
+// Until the last line no table has changed, but for rows that forward renormalised, and these are
+// taken back when a forward fails.
+
+#include <future>
+#include <optional>
+
+#include "collection/validate.hpp"
+#include "sharding/gradient_exchange.hpp"
+#include "sharding/joined_updates.hpp"
+#include "sharding/moved_bags.hpp"
+#include "sharding/row_fetcher.hpp"
+#include "warpbag/sharded_collection.hpp"
+
+namespace warpbag::sharding {
+
+class sharded_step {
+ public:
+  sharded_step(const resources& resources, const layout& layout, shard_memory& shards,
+               collection::configured_tables& configured, operations::device_access& access,
+               std::shared_ptr<transport> ranks, std::uint64_t schema);
+  ~sharded_step();
+
+  void prefetch(std::span<const jagged_view> bags);
+  void forward(std::span<const jagged_view> bags, std::span<const tensor_view> outputs);
+  void backward(std::span<const jagged_view> bags,
+                std::span<const const_tensor_view> output_gradients,
+                std::span<float* const> weight_gradients, std::uint64_t rates_hash);
+
+  void share_padding_rows();
+
+  /// With those of a prefetched batch, for which this waits.
+  std::int64_t bad_ids() {
+    if (prefetched_.valid()) prefetched_.wait();
+    return router_.bad_ids();
+  }
+  const step_traffic& last_traffic() const { return traffic_; }
+
+ private:
+  enum class batch_state : std::uint8_t { none, pooled, consumed };
+
+  void make_call(std::span<const jagged_view> bags, collection::call_records& call) const;
+  void place_max_positions(collection::call_records& call);
+  void take_prefetched(const collection::call_records& call, std::exception_ptr rejected);
+  void pool();
+  /// Throws invalid_argument for a call that is not the backward of the current batch.
+  void take_gradients(std::span<const jagged_view> bags,
+                      std::span<const const_tensor_view> output_gradients,
+                      std::span<float* const> weight_gradients);
+  void cut_batch();
+  void sum_own();
+  void sum_moved(cut_side side);
+  void exchange_sums();
+  void step_optimizers();
+  /// Runs the part of a call that follows its agreement: what fails there ends the ranks' work.
+  template <typename Body>
+  void together(Body body);
+
+  bool renormalizes() const;
+  routed_batch& batch() { return batches_[current_]; }
+
+  shard_memory* shards_;
+  collection::configured_tables* configured_;
+  operations::device_access* access_;
+  std::vector<operations::table_record> whole_tables_;  // without memory
+  collection::call_records stepped_;                    // their step states
+  rank_calls calls_;
+  rank_calls routing_calls_;  // of prefetch: may run beside the others
+  bool routes_beside_;        // in a thread of its own
+
+  batch_router router_;
+  padding_rows padding_;
+  row_fetcher fetcher_;
+  moved_bags moved_;
+  gradient_exchange exchange_;
+  joined_updates joined_;
+  working_backend bags_;   // on this rank's batch
+  working_backend owner_;  // on this rank's shards, and on moved bags
+  std::array<routed_batch, 2> batches_;
+  std::size_t current_ = 0;  // of batches_
+  std::future<void> prefetched_;
+  collection::call_records compact_;  // the current batch on fetched rows
+  batch_state state_ = batch_state::none;
+  working_memory max_positions_;
+  collection::call_records finish_;  // of all shards but the joined ones
+  std::array<subtree_sums, num_rounds> sums_;
+  std::array<found_rows, 2> moved_rows_;  // [cut_side]
+  collection::call_records moved_compact_;
+  std::vector<batch_cut> cuts_;  // [feature]; of frozen tables: of no samples
+  step_traffic traffic_;
+};
+
+}  // namespace warpbag::sharding

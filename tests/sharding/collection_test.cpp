@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a sharded collection is made of and what it refuses.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <thread>
+
+#include "warpbag/error.hpp"
+#include "warpbag/sharded_collection.hpp"
+
+namespace warpbag {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+table_config make_table(std::int64_t rows, std::int64_t dim) {
+  table_config table;
+  table.name = "table";
+  table.num_embeddings = rows;
+  table.embedding_dim = dim;
+  return table;
+}
+
+/// One rank of one.
+sharded_embedding_bag_collection make_alone(const table_config& table, const table_plan& plan) {
+  static in_process_world world(1);
+  static int asked = 0;
+  EXPECT_EQ(asked++, 0) << "a world gives each transport once";
+  auto ranks = std::shared_ptr<transport>(world.connect(0));
+  return {{table}, {{"feature", "table"}}, {1, {plan}}, std::move(ranks), resources{}};
+}
+
+TEST(ShardedCollection, refuses_partial_bags_because_sums_would_depend_on_the_ranks) {
+  in_process_world world(2);
+  table_plan plan = row_wise("table", 2);
+  plan.exchange = row_exchange::partial_bags;
+  const auto make = [&] {
+    sharded_embedding_bag_collection({make_table(10, 4)}, {{"feature", "table"}}, {2, {plan}},
+                                     std::shared_ptr<transport>(world.connect(0)), resources{});
+  };
+  EXPECT_THAT(make, ThrowsMessage<invalid_argument>(HasSubstr("partial_bags")));
+}
+
+TEST(ShardedCollection, refuses_a_plan_for_another_number_of_ranks) {
+  in_process_world world(1);
+  const auto make = [&] {
+    sharded_embedding_bag_collection({make_table(10, 4)}, {{"feature", "table"}},
+                                     {3, {row_wise("table", 3)}},
+                                     std::shared_ptr<transport>(world.connect(0)), resources{});
+  };
+  EXPECT_THAT(make, ThrowsMessage<invalid_argument>(HasSubstr("plan for 3 ranks")));
+}
+
+TEST(ShardedCollection, refuses_shards_and_rows_that_are_not_there) {
+  auto collection = make_alone(make_table(10, 4), row_wise("table", 1));
+  EXPECT_THROW(static_cast<void>(collection.shard(1)), invalid_argument);
+  EXPECT_THROW(static_cast<void>(collection.weight(7)), invalid_argument);
+  EXPECT_THROW(static_cast<void>(collection.row_id(0, 10)), invalid_argument);
+  EXPECT_THROW(static_cast<void>(collection.row_id(0, -1)), invalid_argument);
+}
+
+TEST(ShardedCollection, holds_every_row_once_over_the_owners_and_replicas_of_the_rest) {
+  constexpr int num_ranks = 3;
+  table_plan plan = row_wise("table", num_ranks);
+  plan.replicated_rows = {2, 5};
+  in_process_world world(num_ranks);
+  std::vector<std::vector<std::int64_t>> ids(num_ranks);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < num_ranks; ++rank) {
+    threads.emplace_back([&, rank] {
+      sharded_embedding_bag_collection collection(
+          {make_table(100, 8)}, {{"feature", "table"}}, {num_ranks, {plan}},
+          std::shared_ptr<transport>(world.connect(rank)), resources{.num_threads = 1});
+      EXPECT_EQ(collection.num_shards(), 2U);
+      const table_shard& part = collection.shard(0);
+      EXPECT_FALSE(part.is_replica);
+      EXPECT_EQ(part.num_columns, 8);
+      for (std::int64_t row = 0; row < part.num_rows; ++row) {
+        ids[static_cast<std::size_t>(rank)].push_back(collection.row_id(0, row));
+      }
+      EXPECT_TRUE(collection.shard(1).is_replica);
+      EXPECT_EQ(collection.shard(1).num_rows, 2);
+      EXPECT_EQ(collection.row_id(1, 1), 5);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<std::int64_t> all;
+  for (const auto& of_rank : ids) {
+    EXPECT_GE(of_rank.size(), 33U);  // 100 rows over 3 owners, to within a bucket's rows
+    EXPECT_LE(of_rank.size(), 34U);
+    all.insert(all.end(), of_rank.begin(), of_rank.end());
+  }
+  std::sort(all.begin(), all.end());
+  std::vector<std::int64_t> expected(100);
+  std::iota(expected.begin(), expected.end(), 0);
+  EXPECT_EQ(all, expected);
+}
+
+}  // namespace
+}  // namespace warpbag
