@@ -96,7 +96,7 @@ TEST_P(Rendezvous, gives_all_ranks_the_id_and_all_devices) {
 }
 
 TEST_P(Rendezvous, names_the_ranks_that_do_not_come) {
-  const auto outcomes = meet({seat_of(0, 4, 300ms), seat_of(2, 4, 300ms)}, way());
+  const auto outcomes = meet({seat_of(0, 4, 300ms), seat_of(2, 4, 1500ms)}, way());
   EXPECT_THAT(outcomes, Each(lost));
   EXPECT_THAT(outcomes[0].words, HasSubstr("for rank 1, 3"));
   EXPECT_EQ(outcomes[0].rank, 1);
