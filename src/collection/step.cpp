@@ -15,12 +15,6 @@ using operations::gradient_form;
 using operations::problem;
 using operations::problem_limits;
 
-resources completed(resources resources) {
-  check_resources(resources);
-  if (resources.memory == nullptr) resources.memory = &default_memory_resource(resources.where);
-  return resources;
-}
-
 bool renormalizes(const call_records& records) {
   return std::any_of(records.tables.begin(), records.tables.end(),
                      [](const auto& table) { return table.renormalize; });
@@ -36,11 +30,8 @@ bool trains(const call_records& records, gradient_form form) {
 step::step(const resources& resources, bad_id_policy policy)
     : resources_(completed(resources)), policy_(policy) {
   check_policy(policy);
-  const bool host = is_host(resources_.where);
-  access_ = host ? operations::make_cpu_device_access(resources_)
-                 : operations::make_cuda_device_access(resources_);
-  backend_ =
-      host ? operations::make_cpu_backend(resources_) : operations::make_cuda_backend(resources_);
+  access_ = operations::make_device_access(resources_);
+  backend_ = operations::make_backend(resources_);
 }
 
 void step::reserve(std::span<const table_view> tables, std::span<const feature_view> features) {

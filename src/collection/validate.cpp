@@ -202,6 +202,12 @@ void check_resources(const resources& resources) {
   }
 }
 
+resources completed(resources resources) {
+  check_resources(resources);
+  if (resources.memory == nullptr) resources.memory = &default_memory_resource(resources.where);
+  return resources;
+}
+
 void check_policy(bad_id_policy policy) {
   if (!is_one_of(policy, bad_id_policy::zero)) {
     refuse("the bad id policy has the unknown value ", number_of(policy));

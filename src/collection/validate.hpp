@@ -14,6 +14,8 @@ namespace warpbag::collection {
 
 /// Device, stream and thread count.
 void check_resources(const resources& resources);
+/// The same, with the memory resource filled in.
+resources completed(resources resources);
 void check_policy(bad_id_policy policy);
 /// Options that table_view and table_config share. `name`: for messages.
 struct table_options {

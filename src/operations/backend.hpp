@@ -126,6 +126,11 @@ std::size_t cuda_workspace_bytes(const problem_limits& limits);
 std::unique_ptr<backend> make_cpu_backend(const resources& resources);
 /// Throws device_unavailable in a build without CUDA or on a machine without that device.
 std::unique_ptr<backend> make_cuda_backend(const resources& resources);
+/// That of resources.where.
+inline std::unique_ptr<backend> make_backend(const resources& resources) {
+  return resources.where.kind == device_kind::cpu ? make_cpu_backend(resources)
+                                                  : make_cuda_backend(resources);
+}
 
 /// Throws id_out_of_range or bad_offsets with a message that names table, feature, bag, position
 /// and value.

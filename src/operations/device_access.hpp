@@ -47,5 +47,10 @@ class device_access {
 std::unique_ptr<device_access> make_cpu_device_access(const resources& resources);
 /// Throws device_unavailable in a build without CUDA.
 std::unique_ptr<device_access> make_cuda_device_access(const resources& resources);
+/// That of resources.where.
+inline std::unique_ptr<device_access> make_device_access(const resources& resources) {
+  return resources.where.kind == device_kind::cpu ? make_cpu_device_access(resources)
+                                                  : make_cuda_device_access(resources);
+}
 
 }  // namespace warpbag::operations

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How the samples of one feature in the global batch lie over ranks and over the slices of N3, and
-// which sums follow. Everything here comes from the ranks' numbers of samples alone, so every rank
-// knows it of every other.
+// How the samples of one feature in the global batch lie over ranks and over the slices of N3, as
+// one rank's step asks for it. Everything here comes from the ranks' numbers of samples alone
+// (slice_owners.hpp), so every rank knows it of every other.
 //
 // A slice whose samples are all of one rank is summed there, together with its neighbours as far as
 // they make whole subtrees. A slice that a rank boundary cuts is summed by its home, the rank that
@@ -14,7 +14,7 @@
 #include <span>
 #include <vector>
 
-#include "numerics/gradient_tree.hpp"
+#include "sharding/slice_owners.hpp"
 
 namespace warpbag::sharding {
 
@@ -46,12 +46,12 @@ inline constexpr std::array cut_sides = {cut_side::before, cut_side::after};
 class batch_cut {
  public:
   /// sizes[r]: samples of rank r.
-  explicit batch_cut(std::vector<std::int64_t> sizes);
+  explicit batch_cut(std::span<const std::int64_t> sizes) : owners_(assign_slices(sizes)) {}
 
-  int num_ranks() const { return static_cast<int>(sizes_.size()); }
-  std::int64_t batch() const { return first_sample_.back(); }
+  int num_ranks() const { return static_cast<int>(owners_.subtrees.size()); }
+  std::int64_t batch() const { return owners_.batch; }
   std::int64_t first_sample(int rank) const {
-    return first_sample_[static_cast<std::size_t>(rank)];
+    return owners_.first_sample[static_cast<std::size_t>(rank)];
   }
 
   /// Samples of `rank` in `slice`.
@@ -62,16 +62,10 @@ class batch_cut {
   cut_slice cut_of(int rank, cut_side side) const;
   /// The slice that `rank` sums for others and itself on one side; -1: none.
   std::int32_t home_slice(int rank, cut_side side) const;
-  bool has_cuts() const;
+  bool has_cuts() const { return !owners_.moved.empty(); }
 
  private:
-  std::int64_t slice_begin(std::int64_t slice) const;
-  std::int32_t slice_at(std::int64_t sample) const { return numerics::slice_of(sample, batch()); }
-  bool is_cut(int rank, std::int32_t slice) const;
-  int home_of(std::int32_t slice) const;
-
-  std::vector<std::int64_t> sizes_;
-  std::vector<std::int64_t> first_sample_;  // [ranks + 1]
+  slice_owners owners_;
 };
 
 }  // namespace warpbag::sharding

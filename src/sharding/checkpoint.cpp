@@ -22,18 +22,12 @@ using sharding::rank_operation;
 class collection_calls {
  public:
   explicit collection_calls(sharded_embedding_bag_collection& collection)
-      : access_(make_access(collection.get_resources())),
+      : access_(operations::make_device_access(collection.get_resources())),
         calls_({std::shared_ptr<void>(), &collection.ranks()}, 0, *access_, names_) {}
 
   rank_calls& get() { return calls_; }
 
  private:
-  static std::unique_ptr<operations::device_access> make_access(const resources& resources) {
-    return resources.where.kind == device_kind::cpu
-               ? operations::make_cpu_device_access(resources)
-               : operations::make_cuda_device_access(resources);
-  }
-
   collection::call_names names_;
   std::unique_ptr<operations::device_access> access_;
   rank_calls calls_;

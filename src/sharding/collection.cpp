@@ -11,12 +11,6 @@ namespace warpbag {
 
 namespace {
 
-resources completed(resources resources) {
-  collection::check_resources(resources);
-  if (resources.memory == nullptr) resources.memory = &default_memory_resource(resources.where);
-  return resources;
-}
-
 /// What a collection must know before it makes anything.
 void check_ranks(const transport* ranks, const sharding_plan& plan, const resources& resources) {
   if (ranks == nullptr) collection::refuse("there is no transport");
@@ -39,11 +33,9 @@ struct sharded_embedding_bag_collection::implementation {
   implementation(std::vector<table_config> tables, std::vector<feature_config> features,
                  const sharding_plan& given_plan, std::shared_ptr<transport> given_ranks,
                  const resources& given_resources, const collection_options& options)
-      : resources_(completed(given_resources)),
+      : resources_(collection::completed(given_resources)),
         plan(given_plan),
-        access(resources_.where.kind == device_kind::cpu
-                   ? operations::make_cpu_device_access(resources_)
-                   : operations::make_cuda_device_access(resources_)),
+        access(operations::make_device_access(resources_)),
         configured(std::move(tables), std::move(features), options),
         layout(checked(given_plan), configured.tables()),
         ranks(std::move(given_ranks)) {

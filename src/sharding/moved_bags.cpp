@@ -22,15 +22,6 @@ const void* at(const void* memory, std::int64_t bytes) {
   return static_cast<const std::byte*>(memory) + bytes;
 }
 
-/// Of the global batch; 0 where there is no slice.
-std::int64_t first_sample_of(const batch_cut& cut, std::int32_t slice) {
-  for (int rank = 0; rank < cut.num_ranks() && slice >= 0; ++rank) {
-    const sample_range samples = cut.samples_in(rank, slice);
-    if (samples.size() > 0) return cut.first_sample(rank) + samples.begin;
-  }
-  return 0;
-}
-
 /// body(side, slice) for each slice of the feature that `home` sums and `from` has samples of.
 template <typename Body>
 void for_each_home_slice(const batch_cut& cut, int from, int home, Body body) {
@@ -207,8 +198,9 @@ void moved_bags::place(const collection::call_records& call, std::span<const bat
     feature.gradient = memory + placed[f].gradient;
     feature.gradient_stride = call.tables[static_cast<std::size_t>(feature.table)].dim;
     feature.max_positions = reinterpret_cast<std::int32_t*>(memory + placed[f].winners);
-    feature.first_sample = first_sample_of(cuts[f], cuts[f].home_slice(rank, side));
     feature.batch = cuts[f].batch();
+    const std::int32_t slice = cuts[f].home_slice(rank, side);
+    if (slice >= 0) feature.first_sample = first_sample_of_slice(slice, feature.batch);
     moved.features[f] = feature;
     write_offsets(arriving[f], call.ids_type, memory + placed[f].offsets);
   }

@@ -32,8 +32,8 @@ class subtree_sums {
   explicit subtree_sums(operations::device_access& access) : access_(&access), memory_(access) {}
 
   /// `compact`: a call on compact ids that `backend` has checked, with output gradients and each
-  /// feature's first_sample and batch in the global batch. cuts[f]: which subtrees to sum.
-  /// frozen[t]: table t takes no gradient. counts_occurrences[t]: scale_grad_by_freq.
+  /// feature's first_sample and batch in the global batch. cuts[f]: which subtrees to sum. Frozen
+  /// tables take no sums.
   void sum(const collection::call_records& compact, const found_rows& found,
            std::span<const subtree_cut> cuts, std::span<const table_config> configs,
            bad_id_policy policy, working_backend& backend);
@@ -43,8 +43,6 @@ class subtree_sums {
   void clear(std::size_t num_features) { sums_.assign(num_features, {}); }
 
  private:
-  struct feature_memory;
-
   void place(const collection::call_records& compact, std::span<const subtree_cut> cuts,
              const found_rows& found, std::span<const table_config> configs);
   void split(const collection::call_records& compact, std::span<const subtree_cut> cuts,

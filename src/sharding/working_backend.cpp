@@ -4,9 +4,7 @@
 namespace warpbag::sharding {
 
 working_backend::working_backend(const resources& resources)
-    : backend_(resources.where.kind == device_kind::cpu
-                   ? operations::make_cpu_backend(resources)
-                   : operations::make_cuda_backend(resources)) {}
+    : backend_(operations::make_backend(resources)) {}
 
 operations::backend& working_backend::prepared(const collection::call_records& call, bool routed) {
   operations::problem_limits needed = call.limits();

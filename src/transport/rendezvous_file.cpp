@@ -98,12 +98,15 @@ meeting host(const seat& seat, const id_maker& make_id, const std::filesystem::p
              const std::string& nonce) {
   const std::string where = "at the file '" + file.string() + "'";
   guest_list guests(seat);
+  std::vector<int> waiting;  // for the answer, the one that is refused too
   const bool came = until(seat.deadline, [&] {
     for (int rank = 1; rank < seat.size && !guests.refused(); ++rank) {
       if (guests.has(rank)) continue;
       const std::optional<bytes> sheet = read_sheet(announcement_file(file, rank), nonce);
       const auto guest = sheet ? read_announcement(*sheet) : std::nullopt;
-      if (guest && guest->rank == rank) guests.welcome(*guest);
+      if (!guest || guest->rank != rank) continue;
+      guests.welcome(*guest);
+      waiting.push_back(rank);
     }
     return guests.complete() || guests.refused();
   });
@@ -112,18 +115,16 @@ meeting host(const seat& seat, const id_maker& make_id, const std::filesystem::p
   const own_file answer_file(file);
   const bytes answer = guests.packed_answer(make_id);
   write_sheet(answer_file.path(), nonce, answer);
-  int reading = 1;
   const bool read = until(seat.deadline, [&] {
-    while (reading < seat.size &&
-           (!guests.has(reading) || !read_sheet(announcement_file(file, reading), nonce))) {
-      ++reading;
+    while (!waiting.empty() && !read_sheet(announcement_file(file, waiting.back()), nonce)) {
+      waiting.pop_back();
     }
-    return reading == seat.size;
+    return waiting.empty();
   });
-  if (!read) {
-    throw rank_lost("rank " + std::to_string(reading) + " announced itself " + where +
+  if (!read && !guests.refused()) {
+    throw rank_lost("rank " + std::to_string(waiting.back()) + " announced itself " + where +
                         ", but did not read the answer before the deadline",
-                    reading);
+                    waiting.back());
   }
   return read_answer(answer).value();
 }

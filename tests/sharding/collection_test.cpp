@@ -25,15 +25,6 @@ table_config make_table(std::int64_t rows, std::int64_t dim) {
   return table;
 }
 
-/// One rank of one.
-sharded_embedding_bag_collection make_alone(const table_config& table, const table_plan& plan) {
-  static in_process_world world(1);
-  static int asked = 0;
-  EXPECT_EQ(asked++, 0) << "a world gives each transport once";
-  auto ranks = std::shared_ptr<transport>(world.connect(0));
-  return {{table}, {{"feature", "table"}}, {1, {plan}}, std::move(ranks), resources{}};
-}
-
 TEST(ShardedCollection, refuses_partial_bags_because_sums_would_depend_on_the_ranks) {
   in_process_world world(2);
   table_plan plan = row_wise("table", 2);
@@ -56,7 +47,10 @@ TEST(ShardedCollection, refuses_a_plan_for_another_number_of_ranks) {
 }
 
 TEST(ShardedCollection, refuses_shards_and_rows_that_are_not_there) {
-  auto collection = make_alone(make_table(10, 4), row_wise("table", 1));
+  in_process_world world(1);
+  sharded_embedding_bag_collection collection(
+      {make_table(10, 4)}, {{"feature", "table"}}, {1, {row_wise("table", 1)}},
+      std::shared_ptr<transport>(world.connect(0)), resources{});
   EXPECT_THROW(static_cast<void>(collection.shard(1)), invalid_argument);
   EXPECT_THROW(static_cast<void>(collection.weight(7)), invalid_argument);
   EXPECT_THROW(static_cast<void>(collection.row_id(0, 10)), invalid_argument);

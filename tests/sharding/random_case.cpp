@@ -11,11 +11,6 @@ namespace warpbag::support {
 
 namespace {
 
-std::int64_t log_uniform(random_source& random, std::int64_t limit) {
-  const double x = std::exp(random.unit() * std::log(static_cast<double>(limit) + 1.0));
-  return std::clamp(static_cast<std::int64_t>(x), std::int64_t{1}, limit);
-}
-
 optimizer_options draw_optimizer(random_source& random, dtype type) {
   optimizer_options o;
   o.kind = random.pick({optimizer_kind::sgd, optimizer_kind::adagrad,

@@ -12,12 +12,6 @@ namespace {
 
 using operations::gradient_form;
 
-/// 1 ... limit, small numbers more often: uniform in the logarithm.
-std::int64_t log_uniform(random_source& random, std::int64_t limit) {
-  const double x = std::exp(random.unit() * std::log(static_cast<double>(limit) + 1.0));
-  return std::clamp(static_cast<std::int64_t>(x), std::int64_t{1}, limit);
-}
-
 optimizer_options random_optimizer(random_source& random, dtype row_type) {
   optimizer_options o;
   o.kind = random.pick({optimizer_kind::sgd, optimizer_kind::adagrad,

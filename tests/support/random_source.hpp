@@ -3,6 +3,8 @@
 // Draws for tests. mt19937_64 is specified to the bit and nothing of <random>'s distributions is
 // used, so a seed gives the same test with every standard library.
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <initializer_list>
 #include <random>
@@ -33,5 +35,11 @@ class random_source {
  private:
   std::mt19937_64 engine_;
 };
+
+/// 1 ... limit, small numbers more often: uniform in the logarithm.
+inline std::int64_t log_uniform(random_source& random, std::int64_t limit) {
+  const double x = std::exp(random.unit() * std::log(static_cast<double>(limit) + 1.0));
+  return std::clamp(static_cast<std::int64_t>(x), std::int64_t{1}, limit);
+}
 
 }  // namespace warpbag::support

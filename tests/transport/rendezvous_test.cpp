@@ -162,6 +162,30 @@ TEST(RendezvousAtFile, ignores_what_a_killed_job_left) {
   EXPECT_FALSE(std::filesystem::exists(file));
 }
 
+// Rank 0 once took its answer away before the rank that it refused had read it.
+TEST(RendezvousAtFile, leaves_a_refusal_until_it_is_read) {
+  const temporary_folder folder;
+  const std::filesystem::path file = folder.path() / "meeting";
+  const auto run = [&](const rendezvous::seat& seat, outcome& how) {
+    return std::jthread(
+        [&how, seat, file] { how = outcome_of([&] { at_file(file, "job 7")(seat); }); });
+  };
+  outcome of_guest;
+  std::jthread guest = run(seat_of(1, 3, 200ms), of_guest);
+  const std::string announcement = first_bytes_of(folder.path() / "meeting.rank-1");
+  guest.join();
+  folder.write("meeting.rank-1", announcement);
+  outcome of_host;
+  std::jthread host = run(seat_of(0, 2), of_host);
+  EXPECT_NE(first_bytes_of(file), "");
+  std::this_thread::sleep_for(50ms);
+  EXPECT_TRUE(std::filesystem::exists(file));
+  std::filesystem::remove(folder.path() / "meeting.rank-1");
+  host.join();
+  EXPECT_THAT(of_host, AllOf(mismatch, Field(&outcome::rank, 1)));
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
 TEST(RendezvousAtFile, throws_io_error_where_it_cannot_write) {
   const temporary_folder folder;
   const auto nowhere = at_file(folder.path() / "absent" / "meeting", "job 7");
