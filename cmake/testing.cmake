@@ -20,9 +20,13 @@ function(warpbag_test name)
     add_dependencies(warpbag_threaded_tests ${name})
   endif()
   if(WARPBAG_SANITIZE)
+    set(configurations 30)
+    if(WARPBAG_SANITIZE STREQUAL thread)
+      set(configurations 10)
+    endif()
     # An allocation that cannot succeed is tested: sanitizers end the program there unless told otherwise.
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT
-      "WARPBAG_TEST_CONFIGURATIONS=60;ASAN_OPTIONS=allocator_may_return_null=1;TSAN_OPTIONS=allocator_may_return_null=1")
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900 ENVIRONMENT
+      "WARPBAG_TEST_CONFIGURATIONS=${configurations};ASAN_OPTIONS=allocator_may_return_null=1;TSAN_OPTIONS=allocator_may_return_null=1")
   endif()
 endfunction()
 

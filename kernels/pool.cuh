@@ -2,260 +2,306 @@
 #pragma once
 // Forward: gathers rows and pools bags (N2), all features of a part in one launch.
 //
-// A group of 4 to 32 lanes, as wide as the row, pools one bag; a warp holds 8 to 1 groups. A lane
-// holds 16 bytes of the row where the row allows: a quad of fp32, an octet of fp16 or bf16, else a
-// quad. Rows wider than a warp are cut into strips, a warp each.
+// A group of 1 to 32 lanes, as wide as the row, makes one output row; a warp holds 32 to 1 groups.
+// A lane holds 16 bytes of the row where the row allows. Rows wider than a warp are cut into
+// strips, a warp each. What can be decided once a feature is decided on the host (pool_shape).
 //
-// Modes sum and mean are a kernel of their own, held to 80 registers (three blocks of 256 threads a
-// multiprocessor); the other modes need half as many again, and no more is asked of them.
+// Modes sum and mean are a kernel of their own: the other modes need more registers.
 
 #include "kernels/common/bag_walk.cuh"
+#include "kernels/common/pool_share.cuh"
 
 namespace warpbag::kernels {
-
-/// Rows of a bag whose loads are under way at once: 8 loads of 16 bytes a lane, or 8 to 16 narrower
-/// ones.
-template <int Width>
-inline constexpr int pool_rows_in_flight = Width >= quad_elements ? 8 : 4;
-
-/// Rows that a group copies in mode none before the warp goes on.
-inline constexpr int copied_rows = 4;
-
-/// Which kernel serves a feature.
-enum class pool_part { sums, others };
-
-__host__ __device__ inline pool_part part_of(pooling_mode mode) {
-  return mode == pooling_mode::sum || mode == pooling_mode::mean ? pool_part::sums
-                                                                 : pool_part::others;
-}
-
-/// How the output rows of a feature are dealt to warps; the same on the host, which counts warps.
-struct pool_shape {
-  int elements;       // per lane
-  int log_group;      // log2 of the lanes per output row
-  int rows_per_warp;  // output rows a warp makes
-  int strips;         // warps per output row
-};
-
-__host__ __device__ inline pool_shape pool_shape_of(const table_record& table, pooling_mode mode) {
-  const std::int32_t dim = table.dim;
-  const bool octets = has_octets(table.rows, table.row_stride, dim, table.row_type);
-  const int elements = octets ? octet_elements : quad_elements;
-  const int log_quads = dim <= 32 ? 3 : (dim <= 64 ? 4 : 5);
-  const int log_octets = dim <= 128 ? log_quads - 1 : 5;
-  const int log_group = octets ? log_octets : log_quads;
-  const int rows = (warp_size >> log_group) * (mode == pooling_mode::none ? copied_rows : 1);
-  const int strip = warp_size * elements;
-  return {elements, log_group, rows, (dim + strip - 1) / strip};
-}
-
-__host__ __device__ inline std::int64_t num_output_rows(const feature_record& feature) {
-  return feature.mode == pooling_mode::none ? feature.num_ids : feature.num_bags;
-}
-
-/// Calls function(row_access) for the rows of a table whose pool_shape has `Elements`.
-template <int Elements, typename Function>
-__device__ __forceinline__ void with_rows(const table_record& table, Function&& function) {
-  if constexpr (Elements == octet_elements) {
-    with_octet_access(table.row_type, function);
-  } else {
-    with_row_access(table.row_type,
-                    access_width(table.rows, table.row_stride, table.dim, table.row_type),
-                    function);
-  }
-}
-
-/// walk_bag for whatever the table's rows are.
-template <typename Index, int Elements, template <int> typename Pooled>
-__device__ __forceinline__ unsigned pool_rows(const bag_lookups<Index>& bag,
-                                              const table_record& table, bad_id_policy policy,
-                                              const bag_lanes& lanes, Pooled<Elements>& pooled) {
-  unsigned counted = 0;
-  with_rows<Elements>(table, [&](auto access) {
-    using Access = decltype(access);
-    using Stored = typename Access::stored;
-    constexpr int in_flight = pool_rows_in_flight<Access::width>;
-    if constexpr (Elements == octet_elements) {
-      if (lanes.group.width < in_flight) {  // a step has no more lookups; eight bags are under way
-        counted = walk_bag<Access::width, in_flight / 2, Stored>(bag, table, policy, lanes, pooled);
-        return;
-      }
-    }
-    counted = walk_bag<Access::width, in_flight, Stored>(bag, table, policy, lanes, pooled);
-  });
-  return counted;
-}
-
-template <int Elements>
-__device__ __forceinline__ void store_output(const feature_record& feature, dtype type,
-                                             std::int64_t row, std::int32_t column,
-                                             std::int32_t dim,
-                                             const lane_values<Elements>& values) {
-  const auto store = [&](auto access) {
-    using Access = decltype(access);
-    auto* const output = static_cast<typename Access::stored*>(feature.output);
-    store_values<Access::width>(output + row * feature.output_stride, column, dim, values);
-  };
-  if constexpr (Elements == octet_elements) {
-    if (has_octets(feature.output, feature.output_stride, dim, type)) {
-      with_octet_access(type, store);
-      return;
-    }
-  }
-  with_row_access(type, access_width(feature.output, feature.output_stride, dim, type), store);
-}
-
-/// Bag `bag` of a feature, or no lookups where there is no such bag.
-template <typename Index>
-__device__ __forceinline__ bag_lookups<Index> lookups_of_bag(const feature_record& feature,
-                                                             std::int64_t bag,
-                                                             const lane_group& group) {
-  bag_lookups<Index> lookups = {static_cast<const Index*>(feature.ids), feature.weights, 0, 0};
-  if (bag < feature.num_bags) {
-    const bag_range range = range_of_bag<Index>(feature, bag);
-    lookups.ids += range.begin;
-    if (lookups.weights != nullptr) lookups.weights += range.begin;
-    lookups.length = static_cast<std::uint32_t>(range.end - range.begin);
-  }
-  lookups.longest = lookups.length;
-  for (int width = group.width; width < warp_size; width *= 2) {
-    const std::uint32_t other = __shfl_xor_sync(full_mask, lookups.longest, width);
-    lookups.longest = lookups.longest < other ? other : lookups.longest;
-  }
-  return lookups;
-}
 
 /// What the warps of a feature need to know.
 struct pool_job {
   const feature_record& feature;
   const table_record& table;
+  pool_shape shape;
   bad_id_policy policy;
   dtype output_type;
 };
 
-/// Modes sum and mean: the bags that start at `first_bag`, one a group.
-template <typename Index, int Elements>
-__device__ __forceinline__ void pool_sums(const pool_job& job, int log_group,
-                                          std::int64_t first_bag, std::int32_t strip) {
-  const bag_lanes lanes = bag_lanes::of<Elements>(log_group, strip);
-  const std::int64_t bag = first_bag + lanes.group.index;
-  const auto lookups = lookups_of_bag<Index>(job.feature, bag, lanes.group);
-  sum_of_rows<Elements> pooled;
-  unsigned counted = pool_rows(lookups, job.table, job.policy, lanes, pooled);
-  if (job.feature.mode == pooling_mode::mean) {
-    for (int width = lanes.group.width / 2; width > 0; width /= 2) {
-      counted += __shfl_xor_sync(full_mask, counted, width);
-    }
-    // Nothing counted: nothing added, and +0 / 1 is +0.
-    const auto count = static_cast<float>(counted > 0 ? counted : 1);
-#pragma unroll
-    for (int i = 0; i < Elements; ++i) pooled.total.value[i] /= count;
+/// Output rows of a warp, a strip of them.
+struct pool_rows {
+  std::uint32_t first;
+  std::uint32_t count;
+  std::int32_t strip;
+
+  __device__ __forceinline__ std::uint32_t end_before(std::int64_t all) const {
+    const auto most = static_cast<std::uint32_t>(all);
+    return most - first < count ? most : first + count;
   }
-  if (bag < job.feature.num_bags) {
-    store_output(job.feature, job.output_type, bag, lanes.column, job.table.dim, pooled.total);
+};
+
+/// Which of the warp's groups this lane is in.
+__device__ __forceinline__ std::uint32_t group_index(const pool_job& job) {
+  return static_cast<std::uint32_t>(lane_index()) >> job.shape.log_group;
+}
+
+/// Where output rows go. Copied out of the records, which would be read again after every store.
+struct pool_output {
+  void* rows;
+  std::int64_t stride;
+  std::int32_t dim;
+  dtype type;
+  bool whole;
+  std::uint32_t row_bytes;
+  bool usual;  // fp32, whole, rows below 4 GiB
+
+  __device__ __forceinline__ explicit pool_output(const pool_job& job)
+      : rows(job.feature.output),
+        stride(job.feature.output_stride),
+        dim(job.table.dim),
+        type(job.output_type),
+        whole(job.shape.whole_output),
+        row_bytes(static_cast<std::uint32_t>(stride) * 4),
+        usual(type == dtype::f32 && whole && stride < (std::int64_t{1} << 30)) {
+    __builtin_assume(__isGlobal(rows));
+  }
+
+  template <typename Format>
+  __device__ __forceinline__ void store(std::uint32_t row, const lane_parts<Format>& lane,
+                                        const lane_values<Format::elements>& values) const {
+    if (usual) {
+      constexpr int width = Format::width < quad_elements ? Format::width : quad_elements;
+      auto* const output =
+          reinterpret_cast<float*>(static_cast<char*>(rows) + row * std::uint64_t{row_bytes});
+      lane.template store<float, width>(output, dim, values);
+      return;
+    }
+    switch (type) {
+      case dtype::f32: store_as<float>(row, lane, values); return;
+      case dtype::f16: store_as<numerics::f16>(row, lane, values); return;
+      case dtype::bf16: store_as<numerics::bf16>(row, lane, values); return;
+    }
+  }
+
+ private:
+  template <typename Stored, typename Format>
+  __device__ __forceinline__ void store_as(std::uint32_t row, const lane_parts<Format>& lane,
+                                           const lane_values<Format::elements>& values) const {
+    constexpr int widest = 16 / static_cast<int>(sizeof(Stored));
+    constexpr int width = Format::width < widest ? Format::width : widest;
+    auto* const output = static_cast<Stored*>(rows) + row * stride;
+    if (whole && sizeof(Stored) == 2) {
+      lane.template store<Stored, width>(output, dim, values);
+    } else {
+      lane.template store<Stored, 1>(output, dim, values);
+    }
+  }
+};
+
+/// The bags of a feature, likewise. A batch has fewer than 2^32 - 1 positions.
+template <typename Index>
+struct pool_bags {
+  const Index* ids;
+  const Index* offsets;  // nullptr: fixed hotness
+  const float* weights;  // nullptr: all 1
+  std::uint32_t hotness;
+  std::uint32_t open_bag;  // ends with the ids
+  std::uint32_t num_ids;
+
+  struct range {
+    std::uint32_t begin;
+    std::uint32_t length;
+  };
+
+  __device__ __forceinline__ explicit pool_bags(const feature_record& feature)
+      : ids(static_cast<const Index*>(feature.ids)),
+        offsets(static_cast<const Index*>(feature.offsets)),
+        weights(feature.weights),
+        hotness(static_cast<std::uint32_t>(feature.hotness)),
+        open_bag(feature.has_last_offset ? no_bag
+                                         : static_cast<std::uint32_t>(feature.num_bags) - 1),
+        num_ids(static_cast<std::uint32_t>(feature.num_ids)) {
+    __builtin_assume(__isGlobal(ids));
+  }
+
+  __device__ __forceinline__ range operator[](std::uint32_t bag) const {
+    if (offsets == nullptr) return {bag * hotness, hotness};
+    __builtin_assume(__isGlobal(offsets));
+    const auto begin = static_cast<std::uint32_t>(offsets[bag]);
+    const std::uint32_t end =
+        bag == open_bag ? num_ids : static_cast<std::uint32_t>(offsets[std::uint64_t{bag} + 1]);
+    return {begin, end - begin};
+  }
+};
+
+template <typename Format>
+__device__ __forceinline__ lane_parts<Format> lane_of(const pool_job& job, std::int32_t strip) {
+  return {job.table.rows, job.table.row_stride, job.table.dim, job.shape.log_group, strip};
+}
+
+/// Pools bags first, first + groups, ... of the warp, one a group and step. finish(bag, pooled,
+/// how many lookups count in a mean).
+template <lookup_kind Kind, typename Index, template <int> typename Pooled, typename Format,
+          typename Finish>
+__device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const pool_rows& rows,
+                                                  const lane_parts<Format>& lane, Finish finish) {
+  const pool_bags<Index> bags(job.feature);
+  const id_rules rules = {job.table.num_rows, job.table.padding_idx,
+                          job.policy == bad_id_policy::zero};
+  const std::uint32_t groups = warp_size >> job.shape.log_group;
+  const std::uint32_t end = rows.end_before(job.feature.num_bags);
+#pragma unroll 1
+  for (std::uint32_t bag = rows.first + group_index(job); bag < end; bag += groups) {
+    const auto range = bags[bag];
+    bag_walk<Format, Kind, Index> walk = {bags.ids + range.begin, nullptr, lane, rules};
+    if (Kind == lookup_kind::weighted ||
+        (Kind == lookup_kind::checked && bags.weights != nullptr)) {
+      walk.weights = bags.weights + range.begin;
+      __builtin_assume(__isGlobal(walk.weights));
+    }
+    Pooled<Format::elements> pooled;
+    pool_bag(walk, range.length, pooled);
+    finish(bag, pooled, Kind == lookup_kind::checked ? walk.counted : range.length);
   }
 }
 
-/// Mode max: the same bags.
-template <typename Index, int Elements>
-__device__ __forceinline__ void pool_max(const pool_job& job, int log_group, std::int64_t first_bag,
-                                         std::int32_t strip) {
-  const bag_lanes lanes = bag_lanes::of<Elements>(log_group, strip);
-  const std::int64_t bag = first_bag + lanes.group.index;
-  const std::int32_t dim = job.table.dim;
-  const auto lookups = lookups_of_bag<Index>(job.feature, bag, lanes.group);
-  max_of_rows<Elements> pooled;
-  pool_rows(lookups, job.table, job.policy, lanes, pooled);
-  if (bag >= job.feature.num_bags) return;
-  store_output(job.feature, job.output_type, bag, lanes.column, dim, pooled.total);
-  if (job.feature.max_positions == nullptr) return;
+/// Modes sum and mean.
+template <typename Format, typename Index>
+__device__ __forceinline__ void pool_sums(const pool_job& job, const pool_rows& rows) {
+  const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
+  const pool_output output(job);
+  const bool mean = job.feature.mode == pooling_mode::mean;
+  const auto finish = [&](std::uint32_t bag, sum_of_rows<Format::elements>& pooled,
+                          std::uint32_t counted) {
+    if (mean) {
+      // Nothing counted: nothing added, and +0 / 1 is +0.
+      const auto count = static_cast<float>(counted > 0 ? counted : 1);
 #pragma unroll
-  for (int e = 0; e < Elements; ++e) {
-    if (lanes.column + e < dim) {
-      job.feature.max_positions[bag * dim + lanes.column + e] = pooled.position[e];
+      for (int i = 0; i < Format::elements; ++i) pooled.total.value[i] /= count;
     }
+    output.store(bag, lane, pooled.total);
+  };
+  const auto pool_as = [&](auto kind) {
+    pool_bags_of_warp<decltype(kind)::value, Index, sum_of_rows>(job, rows, lane, finish);
+  };
+  using std::integral_constant;
+  switch (job.shape.lookups) {
+    case lookup_kind::plain: pool_as(integral_constant<lookup_kind, lookup_kind::plain>{}); return;
+    case lookup_kind::weighted:
+      if constexpr (Format::parts == 1) {  // pool_shape_of makes the others checked
+        pool_as(integral_constant<lookup_kind, lookup_kind::weighted>{});
+      }
+      return;
+    case lookup_kind::checked:
+      pool_as(integral_constant<lookup_kind, lookup_kind::checked>{});
+      return;
   }
+}
+
+/// Mode max.
+template <typename Format, typename Index>
+__device__ __forceinline__ void pool_max(const pool_job& job, const pool_rows& rows) {
+  const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
+  const pool_output output(job);
+  std::int32_t* const max_positions = job.feature.max_positions;
+  const auto finish = [&](std::uint32_t bag, const max_of_rows<Format::elements>& pooled,
+                          std::uint32_t) {
+    output.store(bag, lane, pooled.total);
+    if (max_positions == nullptr) return;
+    std::int32_t* const positions = max_positions + std::int64_t{bag} * output.dim;
+#pragma unroll
+    for (int e = 0; e < Format::elements; ++e) {
+      const std::int32_t column = lane.column[e / Format::width] + e % Format::width;
+      if (column < output.dim) positions[column] = pooled.position[e];
+    }
+  };
+  pool_bags_of_warp<lookup_kind::checked, Index, max_of_rows>(job, rows, lane, finish);
 }
 
 /// Mode none: positions first, first + groups, first + 2 groups, ... of the warp, one a group and
 /// step. A row is copied (widened and narrowed); no row (bad id, beyond the last offset) is zeros.
-template <typename Index, int Elements>
-__device__ __forceinline__ void copy_rows(const pool_job& job, int log_group, std::int64_t first,
-                                          std::int32_t strip) {
-  const bag_lanes lanes = bag_lanes::of<Elements>(log_group, strip);
-  const int groups = warp_size >> log_group;
+template <typename Format, typename Index>
+__device__ __forceinline__ void copy_rows(const pool_job& job, const pool_rows& rows) {
+  const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
+  const pool_output output(job);
+  const std::uint32_t groups = warp_size >> job.shape.log_group;
   const std::int64_t end = end_of_bags<Index>(job.feature);
-  first += lanes.group.index;
-  lane_values<Elements> rows[copied_rows];
-  with_rows<Elements>(job.table, [&](auto access) {
-    using Access = decltype(access);
-    using Stored = typename Access::stored;
-    const auto* base = static_cast<const Stored*>(job.table.rows);
-    Stored stored[copied_rows][Elements];
+  const std::uint32_t first = rows.first + group_index(job);
+  typename lane_parts<Format>::loaded stored[copied_rows];
 #pragma unroll
-    for (int u = 0; u < copied_rows; ++u) {
-      const std::int64_t position = first + u * groups;
-      std::int64_t id = -1;
-      if (position < end) id = load_index<Index>(job.feature.ids, position);
-      const bool there = in_range(job.table, id);
-      load_stored<Access::width>(stored[u], base + (there ? id : 0) * job.table.row_stride,
-                                 lanes.column, there ? job.table.dim : 0);
-    }
+  for (std::uint32_t u = 0; u < copied_rows; ++u) {
+    const std::int64_t position = std::int64_t{first} + u * groups;
+    std::int64_t id = -1;
+    if (position < end) id = load_index<Index>(job.feature.ids, position);
+    stored[u] = lane.load(in_range(job.table, id) ? lane.row(static_cast<std::uint64_t>(id))
+                                                  : lane.zeros(zero_strip));
+  }
 #pragma unroll
-    for (int u = 0; u < copied_rows; ++u) rows[u] = widened_values(stored[u]);
-  });
-#pragma unroll
-  for (int u = 0; u < copied_rows; ++u) {
-    const std::int64_t position = first + u * groups;
+  for (std::uint32_t u = 0; u < copied_rows; ++u) {
+    const std::uint32_t position = first + u * groups;
     if (position < job.feature.num_ids) {
-      store_output(job.feature, job.output_type, position, lanes.column, job.table.dim, rows[u]);
+      output.store(position, lane, lane.widened(stored[u]));
     }
   }
 }
 
-template <typename Index, pool_part Part, int Elements>
-__device__ __forceinline__ void pool_part_of_feature(const pool_job& job, int log_group,
-                                                     std::int64_t first, std::int32_t strip) {
+template <pool_part Part, typename Index, typename Format>
+__device__ __forceinline__ void pool_with_format(const pool_job& job, const pool_rows& rows) {
   if constexpr (Part == pool_part::sums) {
-    pool_sums<Index, Elements>(job, log_group, first, strip);
+    pool_sums<Format, Index>(job, rows);
   } else if (job.feature.mode == pooling_mode::max) {
-    pool_max<Index, Elements>(job, log_group, first, strip);
+    pool_max<Format, Index>(job, rows);
   } else {
-    copy_rows<Index, Elements>(job, log_group, first, strip);
+    copy_rows<Format, Index>(job, rows);
   }
 }
 
-/// first_warp[f]: warps of the features before f that are of this part; first_warp[num_features]:
-/// of all.
+template <pool_part Part, typename Index, typename Stored>
+__device__ __forceinline__ void pool_with_type(const pool_job& job, const pool_rows& rows) {
+  switch (job.shape.width) {
+    case 8:
+      if constexpr (sizeof(Stored) == 2) {
+        pool_with_format<Part, Index, row_format<Stored, 8>>(job, rows);
+      }
+      return;
+    case 4: pool_with_format<Part, Index, row_format<Stored, 4>>(job, rows); return;
+    case 2: pool_with_format<Part, Index, row_format<Stored, 2>>(job, rows); return;
+    default: pool_with_format<Part, Index, row_format<Stored, 1>>(job, rows); return;
+  }
+}
+
+/// Feature of a warp; features without warps start where the next one does.
+__device__ __forceinline__ std::uint32_t feature_of_warp(const pool_share* shares,
+                                                         std::uint32_t count, std::uint32_t warp) {
+  std::uint32_t low = 0;
+  while (count > 1) {
+    const std::uint32_t half = count / 2;
+    if (shares[low + half].first_warp <= warp) low += half;
+    count -= half;
+  }
+  return low;
+}
+
+/// shares: [num_features]. A warp ends after its output rows: a loop over warps around all this
+/// would keep every path's constants in registers.
 template <typename Index, pool_part Part>
-__global__ void __launch_bounds__(256, Part == pool_part::sums ? 3 : 2)
+__global__ void __launch_bounds__(pool_policy::block_warps* warp_size, pool_policy::least_blocks)
     pool_kernel(const __grid_constant__ device_problem problem, bad_id_policy policy,
-                dtype output_type, const std::int64_t* first_warp) {
+                dtype output_type, const pool_share* shares, std::uint32_t num_warps) {
   if (problem.status->batch_fault != 0) return;
-  const std::int64_t all = first_warp[problem.num_features];
-  for (std::int64_t warp = warp_index(); warp < all; warp += num_warps()) {
-    const std::int64_t number =
-        last_index(problem.num_features, [&](std::int64_t f) { return first_warp[f] <= warp; });
-    const feature_record& feature = problem.features[number];
-    const table_record& table = problem.tables[feature.table];
-    const pool_shape shape = pool_shape_of(table, feature.mode);
-    std::int64_t rows = warp - first_warp[number];
-    std::int32_t strip = 0;
-    if (shape.strips > 1) {  // strip by strip
-      const std::int64_t strip_warps =
-          (num_output_rows(feature) + shape.rows_per_warp - 1) / shape.rows_per_warp;
-      const std::int64_t number_of_strip =
-          last_index(shape.strips, [&](std::int64_t s) { return s * strip_warps <= rows; });
-      rows -= number_of_strip * strip_warps;
-      strip = static_cast<std::int32_t>(number_of_strip) * warp_size * shape.elements;
-    }
-    rows *= shape.rows_per_warp;
-    const pool_job job = {feature, table, policy, output_type};
-    if (shape.elements == octet_elements) {
-      pool_part_of_feature<Index, Part, octet_elements>(job, shape.log_group, rows, strip);
-    } else {
-      pool_part_of_feature<Index, Part, quad_elements>(job, shape.log_group, rows, strip);
-    }
+  const std::uint32_t warp = blockIdx.x * pool_policy::block_warps + threadIdx.x / warp_size;
+  if (warp >= num_warps) return;
+  const std::uint32_t number =
+      feature_of_warp(shares, static_cast<std::uint32_t>(problem.num_features), warp);
+  const pool_share share = shares[number];
+  const feature_record& feature = problem.features[number];
+  const pool_job job = {feature, problem.tables[feature.table], share.shape, policy, output_type};
+  std::uint32_t of_strip = warp - share.first_warp;
+  std::int32_t strip = 0;
+  if (share.shape.strips > 1) {
+    const std::uint32_t before = of_strip / share.strip_warps;
+    of_strip -= before * share.strip_warps;
+    strip = static_cast<std::int32_t>(before) * warp_size * max(share.shape.width, quad_elements);
+  }
+  const pool_rows rows = {of_strip * share.shape.rows_per_warp, share.shape.rows_per_warp, strip};
+  switch (job.table.row_type) {
+    case dtype::f32: pool_with_type<Part, Index, float>(job, rows); break;
+    case dtype::f16: pool_with_type<Part, Index, numerics::f16>(job, rows); break;
+    case dtype::bf16: pool_with_type<Part, Index, numerics::bf16>(job, rows); break;
   }
 }
 

@@ -26,30 +26,46 @@ __global__ void __launch_bounds__(table_plan_policy::threads)
               });
 }
 
-/// The short runs among [first, last), by one group.
+/// The short runs of one tile: [first, last) for each group of a warp, whose groups work together.
 template <typename Gradient>
-class run_group {
+class run_tile {
  public:
-  __device__ __forceinline__ run_group(const reduction& work, const table_record& table,
-                                       const planned_table& plan, const lane_group& group,
-                                       walk_storage<Gradient>& storage, std::int32_t first,
-                                       std::int32_t last)
+  __device__ __forceinline__ run_tile(const reduction& work, const table_record& table,
+                                      const planned_table& plan, const lane_group& group,
+                                      walk_storage& storage, std::int32_t first, std::int32_t last)
       : work_(work),
         table_(table),
         plan_(plan),
         group_(group),
         storage_(storage),
+        together_(plan.rows_together && table.gradient.form == operations::gradient_form::fused),
+        begins_(work.occurrences.run_begins),
+        shared_sums_{storage.sums[0] + lane_index() * quad_elements},
         sums_(lane_sums(storage.sums[0], work.wide_sums, work.max_dim, table.dim)),
         first_(first),
         last_(last) {}
 
   __device__ __forceinline__ void reduce() const {
-    if (table_.gradient.form == operations::gradient_form::fused) {
-      const std::int64_t* const rows = work_.occurrences.rows + first_;
+    const bool fused = table_.gradient.form == operations::gradient_form::fused;
+    const std::int64_t* const rows = work_.occurrences.rows + first_;
+    if (fused) {
       prefetch_rows(table_, group_, last_ - first_,
                     [&](unsigned i) { return rows[i] - table_.first_row; });
     }
     for (int strip = 0; strip < num_strips(table_.dim); ++strip) sum_strip(strip);
+    if (together_) {
+      for (std::int32_t done = 0; done < plan_.items_per_group; done += rows_together) {
+        const lane_gradient sums = {shared_sums_.data + done * strip_columns};
+        update_rows_together(table_, plan_.factors, group_, sums,
+                             min(plan_.items_per_group - done, rows_together), storage_.rowwise,
+                             [&](std::int32_t i) {
+                               const std::int32_t run = first_ + done + i;
+                               const bool mine = run < last_ && !is_long(run);
+                               return mine ? rows[done + i] - table_.first_row : -1;
+                             });
+      }
+      return;
+    }
     for (std::int32_t run = first_; run < last_; ++run) {
       if (is_long(run)) continue;
       deliver_gradient(work_, table_, plan_, group_, run, sums_of(run));
@@ -57,19 +73,18 @@ class run_group {
   }
 
  private:
+  __device__ __forceinline__ std::uint32_t begin_of(std::int32_t run) const { return begins_[run]; }
+
   __device__ __forceinline__ bool is_long(std::int32_t run) const {
-    const std::uint32_t* begins = work_.occurrences.run_begins;
-    return begins[run + 1] - begins[run] > run_policy::longest_run;
+    return begin_of(run + 1) - begin_of(run) > run_policy::longest_run;
   }
 
-  /// First long run after a short one, or last_: where all that follow are short together, that is
-  /// seen at once.
+  /// First long run from `run` on, or last_: where all that follow are short together, that is seen
+  /// at once.
   __device__ __forceinline__ std::int32_t end_of_short_runs(std::int32_t run) const {
-    const std::uint32_t* begins = work_.occurrences.run_begins;
-    if (begins[last_] - begins[run] <= run_policy::longest_run) return last_;
-    std::int32_t end = run + 1;
-    while (end < last_ && !is_long(end)) ++end;
-    return end;
+    if (begin_of(last_) - begin_of(run) <= run_policy::longest_run) return last_;
+    while (run < last_ && !is_long(run)) ++run;
+    return run;
   }
 
   __device__ __forceinline__ lane_gradient sums_of(std::int32_t run) const {
@@ -77,27 +92,42 @@ class run_group {
   }
 
   __device__ __forceinline__ void sum_strip(int strip) const {
-    const std::uint32_t* begins = work_.occurrences.run_begins;
     const std::int32_t column = column_of(group_, strip);
     const gradient_walk<Gradient> walk = {work_.problem,
                                           work_.occurrences.positions,
                                           work_.offsets_type,
                                           group_,
-                                          storage_.ring,
+                                          storage_.walk,
                                           table_.dim,
                                           column};
     std::int32_t run = first_;
-    while (run < last_) {
-      if (is_long(run)) {
-        ++run;
-        continue;
-      }
+    while (__any_sync(full_mask, run < last_) != 0) {
+      while (run < last_ && is_long(run)) ++run;
       const std::int32_t end = end_of_short_runs(run);
-      walk.sum_runs(
-          begins[run], begins[end], run, [&](std::int32_t r) { return begins[r + 1]; },
-          [&](std::int32_t r, const quad& sum) {
-            sums_of(r).store(strip, within_row(sum, column, table_.dim));
-          });
+      // A group that has no run left has no occurrences, and the tile's last one as their end.
+      const std::uint32_t past = begin_of(run < last_ ? end : last_);
+      const auto place_in = [&](std::uint32_t chunk, std::uint32_t begin) {
+        const std::uint32_t place = begin - chunk;
+        return place < static_cast<unsigned>(group_.width) ? 1U << place : 0U;
+      };
+      const std::int32_t mine = run + group_.lane;
+      const std::uint32_t my_begin = mine < end ? begin_of(mine) : ~0U;
+      const auto heads = [&](std::uint32_t chunk) {
+        unsigned bits = place_in(chunk, my_begin);
+        for (std::int32_t r = mine + group_.width; r < end; r += group_.width) {
+          bits |= place_in(chunk, begin_of(r));
+        }
+        return bits;
+      };
+      lane_gradient next = {shared_sums_.data + (run - first_) * strip_columns};
+      walk.sum_runs(begin_of(run), past, heads, [&](int n, const quad& sum) {
+        if (together_) {
+          next.store(0, sum);
+          next.data += strip_columns;
+        } else {
+          sums_of(run + n).store(strip, within_row(sum, column, table_.dim));
+        }
+      });
       run = end;
     }
   }
@@ -106,7 +136,10 @@ class run_group {
   const table_record& table_;
   const planned_table& plan_;
   const lane_group& group_;
-  walk_storage<Gradient>& storage_;
+  walk_storage& storage_;
+  bool together_;  // rows are updated by rowwise_rows.cuh
+  const std::uint32_t* begins_;
+  lane_gradient shared_sums_;  // where rows are narrow
   lane_gradient sums_;
   std::int32_t first_;
   std::int32_t last_;
@@ -116,25 +149,21 @@ template <typename Gradient>
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
                                   gradient_walk_policy::blocks_per_multiprocessor)
     reduce_short_runs(const __grid_constant__ reduction work) {
-  __shared__ walk_storage<Gradient> storages[gradient_walk_policy::warps_per_block];
-  walk_storage<Gradient>& storage = storages[threadIdx.x / warp_size];
-  if (warp_index() >= work.plan[work.problem.num_tables].first_tile) return;
-  clear_ring(storage.ring);
-  for (std::int64_t tile = warp_index(); tile < work.plan[work.problem.num_tables].first_tile;
-       tile += num_warps()) {
+  __shared__ walk_storage storages[gradient_walk_policy::warps_per_block];
+  walk_storage& storage = storages[threadIdx.x / warp_size];
+  const std::int64_t num_tiles = work.plan[work.problem.num_tables].first_tile;
+  for (std::int64_t tile = warp_index(); tile < num_tiles; tile += num_warps()) {
     const std::int32_t t = table_of_tile(work.plan, work.problem.num_tables, tile);
     const table_record& table = work.problem.tables[t];
     const planned_table& plan = work.plan[t];
-    const lane_group group(width_class(table.dim));
-    const std::int64_t first = (tile - plan.first_tile) * items_per_tile(plan, table.dim) +
+    const lane_group group(plan.log_width);
+    const std::int64_t first = (tile - plan.first_tile) * items_per_tile(plan) +
                                std::int64_t{group.index} * plan.items_per_group;
     const std::int64_t last = min(first + plan.items_per_group, plan.num_items);
-    if (first < last) {
-      run_group<Gradient>(work, table, plan, group, storage,
-                          static_cast<std::int32_t>(plan.first_item + first),
-                          static_cast<std::int32_t>(plan.first_item + last))
-          .reduce();
-    }
+    run_tile<Gradient>(work, table, plan, group, storage,
+                       static_cast<std::int32_t>(plan.first_item + min(first, last)),
+                       static_cast<std::int32_t>(plan.first_item + last))
+        .reduce();
     __syncwarp();
   }
 }

@@ -2,7 +2,7 @@
 #pragma once
 // reduce_gradients on long runs, so that a hot id costs no more than cold ones.
 //
-//   find_long_runs    lists the runs of more than 256 occurrences
+//   find_long_runs    lists the runs of more than 64 occurrences
 //   cut_long_runs     cuts the tree of each into pieces: the largest nodes of at most 256
 //                     occurrences; a leaf with more falls into its blocks of 64
 //   sum_pieces        sums each piece into a partial row, one group of lanes a piece
@@ -90,6 +90,13 @@ struct tree_item {
     begin = begin_of(leaf);
     count = leaf % leaves == 0 ? begin_of(leaf + leaves) - begin : 0;
   }
+  /// The item of another lane of the warp.
+  __device__ __forceinline__ tree_item of_lane(int lane) const {
+    tree_item item = *this;
+    item.begin = __shfl_sync(full_mask, begin, lane);
+    item.count = __shfl_sync(full_mask, count, lane);
+    return item;
+  }
   __device__ __forceinline__ bool has_piece() const {
     return count >= long_run_policy::shortest_piece;
   }
@@ -104,18 +111,16 @@ __device__ __forceinline__ void append_piece(const long_run_work& longs, int gro
   longs.pieces[group_class * longs.piece_capacity + index] = item;
 }
 
-/// The pieces of one item and the combinations of its blocks; by one warp.
-__device__ __forceinline__ void append_item(const long_run_work& longs, const tree_item& item,
-                                            std::uint32_t table, int group_class) {
+/// The pieces of the blocks of one item and the combinations of these; by one warp.
+__device__ __forceinline__ void append_blocks(const long_run_work& longs, const tree_item& item,
+                                              std::uint32_t table, int group_class) {
   constexpr std::uint32_t fan_in = numerics::block_occurrences;
   std::uint32_t slot = slot_of_occurrence(item.begin);
   std::uint32_t sums = item.num_blocks();
-  const std::uint32_t occurrences_per_piece = sums == 1 ? item.count : fan_in;
   for (std::uint32_t i = static_cast<unsigned>(lane_index()); i < sums; i += warp_size) {
-    const std::uint32_t first = i * occurrences_per_piece;
-    append_piece(
-        longs, group_class,
-        {item.begin + first, min(occurrences_per_piece, item.count - first), slot + i, table});
+    const std::uint32_t first = i * fan_in;
+    append_piece(longs, group_class,
+                 {item.begin + first, min(fan_in, item.count - first), slot + i, table});
   }
   for (int level = 0; sums > long_run_policy::most_sums_in_leaf; ++level) {
     const std::uint32_t next_slot = slot / long_run_policy::sums_per_slot;
@@ -127,6 +132,20 @@ __device__ __forceinline__ void append_item(const long_run_work& longs, const tr
     }
     slot = next_slot;
     sums = next_sums;
+  }
+}
+
+/// The pieces of an item of each lane; by one warp.
+__device__ __forceinline__ void append_items(const long_run_work& longs, const tree_item& mine,
+                                             std::uint32_t table, int group_class) {
+  const bool has_blocks = mine.has_piece() && mine.num_blocks() > 1;
+  if (mine.has_piece() && !has_blocks) {
+    append_piece(longs, group_class,
+                 {mine.begin, mine.count, slot_of_occurrence(mine.begin), table});
+  }
+  for (unsigned left = __ballot_sync(full_mask, has_blocks); left != 0; left &= left - 1) {
+    const int lane = __ffs(static_cast<int>(left)) - 1;
+    append_blocks(longs, mine.of_lane(lane), table, group_class);
   }
 }
 
@@ -163,48 +182,44 @@ __global__ void __launch_bounds__(long_run_policy::cut_threads,
         });
       }
       __syncthreads();
-      for (int leaf = thread / warp_size; leaf < numerics::num_slices;
-           leaf += long_run_policy::cut_threads / warp_size) {
-        const tree_item item(leaf_begins, tree.end, leaf);
-        if (item.has_piece()) append_item(longs, item, run.table, group_class);
+      if (thread < numerics::num_slices) {
+        append_items(longs, tree_item(leaf_begins, tree.end, thread), run.table, group_class);
       }
       __syncthreads();
     }
   }
 }
 
-/// blockIdx.y: the class of group widths. A warp takes as many pieces as it has groups.
+/// blockIdx.y: index of the class of group widths. A warp takes as many pieces as it has groups.
 template <typename Gradient>
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
                                   gradient_walk_policy::blocks_per_multiprocessor)
-    sum_pieces(const __grid_constant__ reduction work,
-               const __grid_constant__ long_run_work longs) {
-  __shared__ alignas(16) gradient_ring<Gradient> rings[gradient_walk_policy::warps_per_block];
-  gradient_ring<Gradient>& ring = rings[threadIdx.x / warp_size];
-  const lane_group group(static_cast<int>(blockIdx.y));
+    sum_pieces(const __grid_constant__ reduction work, const __grid_constant__ long_run_work longs,
+               const __grid_constant__ width_classes classes) {
+  __shared__ walk_memory memories[gradient_walk_policy::warps_per_block];
+  walk_memory& memory = memories[threadIdx.x / warp_size];
+  const int group_class = classes.log_width[blockIdx.y];
+  const lane_group group(group_class);
   const std::int64_t groups = warp_size / group.width;
-  const std::int64_t num_pieces = longs.counters->pieces[blockIdx.y];
-  if (warp_index() * groups >= num_pieces) return;
-  clear_ring(ring);
+  const std::int64_t num_pieces = longs.counters->pieces[group_class];
   for (std::int64_t first = warp_index() * groups; first < num_pieces;
        first += num_warps() * groups) {
-    if (first + group.index < num_pieces) {
-      const piece item = longs.pieces[blockIdx.y * longs.piece_capacity + first + group.index];
-      const std::int32_t dim = work.problem.tables[item.table].dim;
-      const std::uint32_t end = item.begin + item.count;
-      for (int strip = 0; strip < num_strips(dim); ++strip) {
-        const std::int32_t column = column_of(group, strip);
-        const gradient_walk<Gradient> walk = {
-            work.problem, work.occurrences.positions, work.offsets_type, group, ring, dim, column};
-        walk.sum_runs(
-            item.begin, end, 0, [&](std::int32_t) { return end; },
-            [&](std::int32_t, const quad& sum) {
-              store_quad<quad_elements>(longs.partial(0, item.slot), column, dim,
-                                        within_row(sum, column, dim));
-            });
-      }
+    const std::int64_t wanted = first + group.index;
+    // A group without a piece walks none of the last one's occurrences.
+    const piece item =
+        longs.pieces[group_class * longs.piece_capacity + min(wanted, num_pieces - 1)];
+    const std::int32_t dim = work.problem.tables[item.table].dim;
+    const std::uint32_t end = item.begin + item.count;
+    const std::uint32_t begin = wanted < num_pieces ? item.begin : end;
+    for (int strip = 0; strip < num_strips(dim); ++strip) {
+      const std::int32_t column = column_of(group, strip);
+      const gradient_walk<Gradient> walk = {
+          work.problem, work.occurrences.positions, work.offsets_type, group, memory, dim, column};
+      walk.sum_run(begin, end, [&](const quad& sum) {
+        store_quad<quad_elements>(longs.partial(0, item.slot), column, dim,
+                                  within_row(sum, column, dim));
+      });
     }
-    __syncwarp();
   }
 }
 
@@ -243,8 +258,9 @@ template <typename Gradient>
 class long_run_sum {
  public:
   __device__ __forceinline__ long_run_sum(const reduction& work, const long_run_work& longs,
-                                          const gradient_walk<Gradient>& walk)
-      : work_(work), longs_(longs), walk_(walk) {}
+                                          const gradient_walk<Gradient>& walk,
+                                          const pending_sums& pending)
+      : work_(work), longs_(longs), walk_(walk), pending_(pending) {}
 
   __device__ __forceinline__ quad sum(std::uint32_t begin, std::uint32_t end) {
     while (begin < end) {
@@ -254,22 +270,27 @@ class long_run_sum {
       } else {
         add_tree(tree);
       }
-      sums_.end(tree_ended);
       begin = tree.end;
+      if (begin < end) end_sum(tree_ended);
     }
-    return sums_.finish();
+    return pending_.finish(sum_);
   }
 
  private:
+  __device__ __forceinline__ void end_sum(unsigned level) {
+    pending_.close(level, sum_);
+    pending_.wait(level, sum_);
+    sum_ = {};
+  }
+
   /// Slices between two items have no occurrences, so it is the items that say which sums end.
   __device__ __forceinline__ void add_tree(const feature_tree& tree) {
     const std::uint32_t* const leaf_begins = longs_.leaf_begins_of(tree.begin);
-    int slice = 0;
+    int slice = -1;
     for (int leaf = 0; leaf < numerics::num_slices;) {
       const tree_item item(leaf_begins, tree.end, leaf);
       if (item.count > 0) {
-        const int ended = numerics::sums_ended(slice, leaf);
-        if (ended > 0) sums_.end(ended);
+        if (leaf != slice && slice >= 0) end_sum(ended_between(slice, leaf));
         slice = leaf;
         if (item.count <= long_run_policy::longest_piece) {
           add_node(item.begin, item.count);
@@ -284,16 +305,10 @@ class long_run_sum {
   /// A whole node enters as one occurrence.
   __device__ __forceinline__ void add_node(std::uint32_t begin, std::uint32_t count) {
     if (count >= long_run_policy::shortest_piece) {
-      add_partials(sums_.block, longs_, 0, slot_of_occurrence(begin), 1, walk_.column(),
-                   walk_.dim());
+      add_partials(sum_, longs_, 0, slot_of_occurrence(begin), 1, walk_.column(), walk_.dim());
       return;
     }
-    const std::uint32_t end = begin + count;
-    quad node;
-    walk_.sum_runs(
-        begin, end, 0, [&](std::int32_t) { return end; },
-        [&](std::int32_t, const quad& total) { node = total; });
-    add_quad(sums_.block, node);
+    walk_.sum_run(begin, begin + count, [&](const quad& node) { add_quad(sum_, node); });
   }
 
   __device__ __forceinline__ void add_blocks(const tree_item& item) {
@@ -304,13 +319,22 @@ class long_run_sum {
       slot /= long_run_policy::sums_per_slot;
       sums = (sums + numerics::block_occurrences - 1) / numerics::block_occurrences;
     }
-    add_partials(sums_.block, longs_, level, slot, sums, walk_.column(), walk_.dim());
+    add_partials(sum_, longs_, level, slot, sums, walk_.column(), walk_.dim());
   }
 
   const reduction& work_;
   const long_run_work& longs_;
   const gradient_walk<Gradient>& walk_;
-  nested_sums sums_;
+  pending_sums pending_;
+  quad sum_ = {};  // of the node or leaf at hand
+};
+
+/// Shared memory of a warp that finishes long runs: sums of nodes wait while the walk of a small
+/// node has sums of its own.
+struct alignas(16) finishing_storage {
+  walk_memory walk;
+  float pending[pending_sums::most][strip_columns];
+  float sums[gradient_walk_policy::sums_per_lane][strip_columns];
 };
 
 template <typename Gradient>
@@ -318,12 +342,10 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
                                   long_run_policy::finish_blocks_per_multiprocessor)
     finish_long_runs(const __grid_constant__ reduction work,
                      const __grid_constant__ long_run_work longs) {
-  __shared__ walk_storage<Gradient> storages[gradient_walk_policy::warps_per_block];
-  walk_storage<Gradient>& storage = storages[threadIdx.x / warp_size];
+  __shared__ finishing_storage storages[gradient_walk_policy::warps_per_block];
+  finishing_storage& storage = storages[threadIdx.x / warp_size];
   const lane_group group(widest_class);
   const std::int64_t num_runs = longs.counters->runs;
-  if (warp_index() >= num_runs) return;
-  clear_ring(storage.ring);
   for (std::int64_t r = warp_index(); r < num_runs; r += num_warps()) {
     const long_run run = longs.runs[r];
     const table_record& table = work.problem.tables[run.table];
@@ -336,10 +358,11 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
                                             work.occurrences.positions,
                                             work.offsets_type,
                                             group,
-                                            storage.ring,
+                                            storage.walk,
                                             table.dim,
                                             column};
-      const quad sum = long_run_sum<Gradient>(work, longs, walk).sum(begins[0], begins[1]);
+      const pending_sums pending(storage.pending[0] + lane_index() * quad_elements, strip_columns);
+      const quad sum = long_run_sum<Gradient>(work, longs, walk, pending).sum(begins[0], begins[1]);
       gradient.store(strip, within_row(sum, column, table.dim));
     }
     deliver_gradient(work, table, work.plan[run.table], group, run.run, gradient);

@@ -29,7 +29,8 @@ __device__ __forceinline__ void clip_part_of_row(const part_of_row& part, lane_g
   }
 }
 
-__global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size)
+__global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
+                                  gradient_walk_policy::blocks_per_multiprocessor)
     update_given_rows(const __grid_constant__ reduction work) {
   __shared__ alignas(16) float sums[gradient_walk_policy::warps_per_block]
                                    [gradient_walk_policy::sums_per_lane][strip_columns];
@@ -38,8 +39,8 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
     const std::int32_t t = table_of_tile(work.plan, work.problem.num_tables, tile);
     const table_record& table = work.problem.tables[t];
     const planned_table& plan = work.plan[t];
-    const lane_group group(width_class(table.dim));
-    const std::int64_t first = (tile - plan.first_tile) * items_per_tile(plan, table.dim) +
+    const lane_group group(plan.log_width);
+    const std::int64_t first = (tile - plan.first_tile) * items_per_tile(plan) +
                                std::int64_t{group.index} * plan.items_per_group;
     const std::int64_t last = min(first + plan.items_per_group, plan.num_items);
     const lane_gradient gradient =

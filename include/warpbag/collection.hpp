@@ -24,6 +24,9 @@ struct feature_config {
 struct collection_options {
   std::uint64_t seed = 0;  ///< of initialisation and stochastic rounding
   bad_id_policy policy = bad_id_policy::error;
+  /// Whether a plan over ranks may have tables of row_exchange::partial_bags, whose pooled sums
+  /// depend on the number of ranks. Nothing else does, so a single device has no use for it.
+  bool allow_inexact = false;
 };
 
 class WARPBAG_EXPORT embedding_bag_collection {

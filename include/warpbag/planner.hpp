@@ -8,7 +8,7 @@
 //   + bytes to and from other ranks    / inter_node.bandwidth
 //   + messages * latency
 //   + bytes of rows, states and sums that it reads and writes / memory_bandwidth
-// What is sent is what src/sharding/traffic.hpp counts; how much of it is expected comes from
+// What is sent is what src/planner/traffic.hpp counts; how much of it is expected comes from
 // table_statistics. Nothing is assumed to overlap.
 
 #include <cstdint>
@@ -68,6 +68,8 @@ struct feature_statistics {
   bool weighted = false;
   pooling_mode mode = pooling_mode::sum;
   dtype gradient_type = dtype::f32;  ///< of the bags' output gradients
+  index_type ids_type = index_type::i64;
+  bool weight_gradients = false;  ///< backward gives gradients of per_sample_weights
 };
 
 struct table_statistics {

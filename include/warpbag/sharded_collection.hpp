@@ -7,7 +7,9 @@
 // The global batch is the concatenation of the ranks' batches in rank order, and everything means
 // what it means on one device for that batch: outputs, gradients (no division by the number of
 // ranks), frequency counts, max_norm, optimizer steps. Bits are those of one device, for any plan
-// of exchange `rows` and any number of ranks.
+// of exchange `rows` and any number of ranks. Tables of row_exchange::partial_bags add the parts of
+// a bag in the order of their owners: the same bits in every run, but outputs that depend on the
+// number of owners. Their gradients are summed as on one device.
 //
 // When a batch is bad on one rank, every rank throws the same bad_batch, which names the rank, and
 // may go on with the next batch. When ranks cannot go on together (rank_lost, rank_mismatch), every
@@ -40,8 +42,9 @@ struct table_shard {
 /// What this rank's last step sent to other ranks, by cause, without the fixed-size headers.
 struct step_traffic {
   std::int64_t row_request_bytes = 0;
-  std::int64_t row_bytes = 0;
-  std::int64_t gradient_bytes = 0;   ///< sums of subtrees with their row numbers
+  std::int64_t row_bytes = 0;        ///< of rows, partial bags, and norms of rows in pieces
+  std::int64_t gradient_bytes = 0;   ///< sums of subtrees with their row numbers, gradients of
+                                     ///< partial bags, sums over rows in pieces
   std::int64_t moved_bag_bytes = 0;  ///< bags of slices that a rank boundary cuts
 };
 
@@ -60,6 +63,11 @@ class WARPBAG_EXPORT sharded_embedding_bag_collection {
   sharded_embedding_bag_collection& operator=(sharded_embedding_bag_collection&&) noexcept;
   ~sharded_embedding_bag_collection();
 
+  /// Makes room for what this rank finds out of batches up to this one's sizes. What other ranks
+  /// ask for and send is known when they do, so steps allocate all the same, with a quarter to
+  /// spare: after some steps hardly ever.
+  void reserve(std::span<const jagged_view> bags);
+
   /// Collective. Starts on the next batch: its rows are found and asked for while the caller goes
   /// on (on the CPU in a thread of its own, over a transport of its own). The next forward must be
   /// given the same bags, whose memory must hold the ids from now until its backward. Bits do not
@@ -72,6 +80,32 @@ class WARPBAG_EXPORT sharded_embedding_bag_collection {
                 std::span<const const_tensor_view> output_gradients,
                 std::span<float* const> weight_gradients = {});
 
+  /// Collective. The gradient of the global batch for the rows that this rank holds:
+  /// gradients[s] belongs to shard s. Rows are ids of the table, ascending, and values their sums
+  /// in the shard's columns, to the bit those of one device. Replicas get the same on every rank.
+  /// gradients[s].rows and .values hold gradient_capacity(s) rows or more.
+  void backward_sparse(std::span<const jagged_view> bags,
+                       std::span<const const_tensor_view> output_gradients,
+                       std::span<const sparse_gradient> gradients,
+                       std::span<float* const> weight_gradients = {});
+  /// Collective. The same as matrices of the shape of weight(s), zero where untouched; overwrites.
+  void backward_dense(std::span<const jagged_view> bags,
+                      std::span<const const_tensor_view> output_gradients,
+                      std::span<const tensor_view> gradients,
+                      std::span<float* const> weight_gradients = {});
+  /// After forward: room that backward_sparse of its batch needs for shard s, in rows. It may
+  /// differ from rank to rank. Of replicas it is all of their rows.
+  std::int64_t gradient_capacity(std::size_t shard) const;
+  /// Collective. The optimizer step from gradients made by backward_sparse, perhaps changed since:
+  /// values, or rows left out. It waits for the device and reads the ids. Throws invalid_argument
+  /// where ids do not ascend or are not of the shard, and rank_mismatch where replicas would part:
+  /// gradients of a replica must be the same on all ranks, to the bit, and those of a row's column
+  /// pieces must all be there or none.
+  void apply_gradients(std::span<const sparse_gradient> gradients);
+
+  /// Waits for the device; errors of its work come out here. A bad batch does not: on every device
+  /// it was thrown by its forward.
+  void check();
   /// Met by this rank under skip and zero, those of a prefetched batch (it waits for it) with them.
   std::int64_t bad_ids();
   /// Not collective, but all ranks must do the same: backward throws rank_mismatch where not.
@@ -105,6 +139,8 @@ class WARPBAG_EXPORT sharded_embedding_bag_collection {
   void share_padding_rows();
 
   const step_traffic& last_traffic() const;
+  /// Bytes of scratch memory that this rank holds, beside weights and states.
+  std::size_t workspace_bytes() const;
 
  private:
   struct implementation;

@@ -32,8 +32,8 @@ enum class sharding_kind : std::uint8_t {
 /// How the pooled vectors of a table come together. rows: every distinct row comes once and is
 /// pooled where the bag is: exact. partial_bags: each owner pools what it holds of a bag and the
 /// partial sums are added in owner order: fewer bytes for bags of many lookups on few ranks, but
-/// sums that depend on the number of ranks; modes sum and mean only. The planner knows its cost;
-/// sharded_embedding_bag_collection, which promises exact sums, refuses it.
+/// outputs that depend on the number of ranks. For row_wise and table_row_wise without replicated
+/// rows, and features of mode sum and mean; runs only with collection_options::allow_inexact.
 enum class row_exchange : std::uint8_t { rows, partial_bags };
 
 struct table_plan {

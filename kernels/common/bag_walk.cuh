@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A group of lanes goes through its bag, a lookup a lane at a time: each lane loads one id and
-// turns it into a row address, then all lanes take these by shuffle, several rows in flight. Blocks
-// of 64 lookups (N2) end between two such steps, because the lanes of a group divide 64.
+// A group of lanes goes through its bag, several rows under way at once. All lanes of a group read
+// the same id (one request, one sector), so lookups need no shuffle and groups with bags of other
+// lengths do not meet until their bags end.
+//
+// Instructions a row, in fp32 without weights: load the id, one multiply-add for the address, load
+// 16 bytes, four additions.
 
-#include "kernels/common/lane_group.cuh"
+#include "kernels/common/pool_share.cuh"
 #include "kernels/common/records.cuh"
-#include "kernels/common/vector_io.cuh"
+#include "kernels/common/row_format.cuh"
 #include "kernels/common/warp.cuh"
 #include "numerics/gradient_tree.hpp"
 
@@ -14,53 +17,39 @@ namespace warpbag::kernels {
 
 /// What lookups that read no row read instead, so that loads need no condition. Padding, skipped
 /// and missing lookups may add zeros: a block that holds a zero of either sign makes the same
-/// total. A lane reads at most 16 bytes.
+/// total. As wide as the widest strip (32 lanes of 16 bytes).
 __device__ const float4 zero_strip[warp_size] = {};
-
-/// A lookup as the lanes of a group share it.
-struct pool_lookup {
-  const char* strip;  // where the warp's strip of the row begins, or zero_strip
-  float weight;       // 0: the lookup is not there
-};
-
-__device__ __forceinline__ const char* zeros() { return reinterpret_cast<const char*>(zero_strip); }
-
-/// What an id reads; `rows` begins at the warp's strip of row 0. With policy zero a bad id is a row
-/// of zeros that is there.
-template <typename Stored>
-__device__ __forceinline__ pool_lookup lookup_of(const Stored* rows, const table_record& table,
-                                                 std::int64_t id, bad_id_policy policy) {
-  if (!in_range(table, id)) return {zeros(), policy == bad_id_policy::zero ? 1.0F : 0.0F};
-  if (id == table.padding_idx) return {zeros(), 0.0F};
-  return {reinterpret_cast<const char*>(rows + id * table.row_stride), 1.0F};
-}
-
-/// The bag of one group of lanes. A batch has fewer than 2^32 - 1 positions.
-template <typename Index>
-struct bag_lookups {
-  const Index* ids;
-  const float* weights;  // nullptr: all 1
-  std::uint32_t length;
-  std::uint32_t longest;  // of the bags of this warp
-};
 
 template <int Elements>
 struct sum_of_rows {
   lane_values<Elements> block = {};
   lane_values<Elements> total = {};
 
-  /// fma with weight 1 rounds as an addition does.
+  __device__ __forceinline__ void add(const lane_values<Elements>& x) {
+#pragma unroll
+    for (int i = 0; i < Elements; ++i) block.value[i] += x.value[i];
+  }
+  /// With weight 1 this rounds as an addition does.
   __device__ __forceinline__ void add(const lane_values<Elements>& x, float weight, std::uint32_t) {
 #pragma unroll
     for (int i = 0; i < Elements; ++i) {
       block.value[i] = numerics::fused_multiply_add(weight, x.value[i], block.value[i]);
     }
   }
-  /// May be called once more at the end: the total is never -0, so adding +0 changes nothing.
   __device__ __forceinline__ void end_block() {
 #pragma unroll
     for (int i = 0; i < Elements; ++i) total.value[i] += block.value[i];
     block = {};
+  }
+  /// The last block. Where it is the only one, the total is +0 + block: the block itself, unless
+  /// underflow of a product with a weight has made that -0.
+  template <bool Weighted>
+  __device__ __forceinline__ void end_bag(bool only_block) {
+    if (Weighted || !only_block) {
+      end_block();
+    } else {
+      total = block;
+    }
   }
 };
 
@@ -85,68 +74,114 @@ struct max_of_rows {
     }
   }
   __device__ __forceinline__ void end_block() {}
+  template <bool>
+  __device__ __forceinline__ void end_bag(bool) {}
 };
 
-/// The lanes of a bag and the part of its rows that they hold.
-struct bag_lanes {
-  lane_group group;
-  std::int32_t strip;   // first column of the warp
-  std::int32_t column;  // first column of this lane
-
-  template <int Elements>
-  static __device__ __forceinline__ bag_lanes of(int log_group, std::int32_t strip) {
-    const lane_group group(log_group);
-    return {group, strip, strip + group.lane * Elements};
-  }
+/// What checked lookups are checked against.
+struct id_rules {
+  std::int64_t num_rows;
+  std::int64_t padding_idx;
+  bool bad_is_zero;  // bad_id_policy::zero: a bad id is a row of zeros that is there
 };
 
-/// Adds the rows of a bag to `pooled`, in order, InFlight at a time. Returns how many of the
-/// lookups that this lane classified count in a mean.
-template <int Width, int InFlight, typename Stored, int Elements, typename Index,
-          template <int> typename Pooled>
-__device__ __forceinline__ unsigned walk_bag(const bag_lookups<Index>& bag,
-                                             const table_record& table, bad_id_policy policy,
-                                             const bag_lanes& lanes, Pooled<Elements>& pooled) {
-  const auto group = static_cast<std::uint32_t>(lanes.group.width);
-  const auto lane = static_cast<std::uint32_t>(lanes.group.lane);
-  const Stored* const rows = static_cast<const Stored*>(table.rows) + lanes.strip;
-  // Whole parts: lanes beyond the row read a part that is there, and never write it.
-  constexpr bool whole = Width == Elements;
-  const std::int32_t read_column = whole && lanes.column >= table.dim ? lanes.strip : lanes.column;
-  const std::int32_t elements = whole ? Elements : table.dim - read_column;
-  const auto lane_bytes = static_cast<unsigned>(read_column - lanes.strip) * sizeof(Stored);
-  const auto shared_by = [&](auto value, std::uint32_t source) {
-    return __shfl_sync(full_mask, value, static_cast<int>(source), lanes.group.width);
+/// The lookups of a bag that are still to come, as one lane sees them.
+template <typename Format, lookup_kind Kind, typename Index>
+struct bag_walk {
+  const Index* ids;
+  const float* weights;  // nullptr: all 1
+  lane_parts<Format> lane;
+  id_rules rules;
+  std::uint32_t position = 0;  // of the next lookup within the bag
+  std::uint32_t counted = 0;   // lookups that count in a mean; of kind checked only
+
+  /// Rows whose loads are under way.
+  template <int Rows>
+  struct rows_under_way {
+    typename lane_parts<Format>::loaded row[Rows];
+    float weight[Rows];
+    std::uint32_t position;
   };
-  const bool weighted = bag.weights != nullptr;
-  unsigned counted = 0;
-  std::uint32_t first = 0;
-  for (std::uint32_t left = bag.longest; left > 0; first += group) {
-    pool_lookup mine = {zeros(), 0.0F};
-    if (first + lane < bag.length) {
-      mine = lookup_of(rows, table, std::int64_t{bag.ids[first + lane]}, policy);
-      counted += mine.weight != 0.0F ? 1U : 0U;
-      if (weighted && mine.strip != zeros()) mine.weight = bag.weights[first + lane];
-    }
-    const std::uint32_t here = left < group ? left : group;
-    for (std::uint32_t base = 0; base < here; base += InFlight) {
-      Stored stored[InFlight][Elements];
+
+  template <int Rows>
+  __device__ __forceinline__ void load(rows_under_way<Rows>& loaded) {
+    global_address rows[Rows];
 #pragma unroll
-      for (std::uint32_t u = 0; u < InFlight; ++u) {
-        const auto strip = shared_by(reinterpret_cast<std::uint64_t>(mine.strip), base + u);
-        load_stored<Width>(stored[u], reinterpret_cast<const Stored*>(strip + lane_bytes), 0,
-                           elements);
-      }
+    for (int u = 0; u < Rows; ++u) rows[u] = find(ids[u], u, loaded.weight[u]);
 #pragma unroll
-      for (std::uint32_t u = 0; u < InFlight; ++u) {
-        pooled.add(widened_values(stored[u]), shared_by(mine.weight, base + u), first + base + u);
-      }
-    }
-    left -= here;
-    if ((first + group) % numerics::block_occurrences == 0) pooled.end_block();
+    for (int u = 0; u < Rows; ++u) loaded.row[u] = lane.load(rows[u]);
+    loaded.position = position;
+    position += Rows;
+    ids += Rows;
+    if (Kind == lookup_kind::weighted || weights != nullptr) weights += Rows;
   }
-  pooled.end_block();
-  return counted;
+
+  template <int Rows, typename Pooled>
+  __device__ __forceinline__ void add(const rows_under_way<Rows>& loaded, Pooled& pooled) const {
+#pragma unroll
+    for (int u = 0; u < Rows; ++u) {
+      const auto values = lane.widened(loaded.row[u]);
+      if constexpr (Kind == lookup_kind::plain) {
+        pooled.add(values);
+      } else {
+        pooled.add(values, loaded.weight[u], loaded.position + u);
+      }
+    }
+  }
+
+ private:
+  /// Where this lane reads for a lookup, and its weight; 0: the lookup is not there.
+  __device__ __forceinline__ global_address find(Index id, int u, float& weight) {
+    if constexpr (Kind == lookup_kind::checked) {
+      const auto number = static_cast<std::uint64_t>(std::int64_t{id});
+      const bool in_range = number < static_cast<std::uint64_t>(rules.num_rows);
+      const bool live = in_range && id != rules.padding_idx;
+      const bool there = live || (rules.bad_is_zero && !in_range);
+      weight = there ? 1.0F : 0.0F;
+      if (live && weights != nullptr) weight = weights[u];
+      counted += there ? 1U : 0U;
+      return live ? lane.row(number) : lane.zeros(zero_strip);
+    } else {
+      if constexpr (Kind == lookup_kind::weighted) weight = weights[u];
+      return lane.row(static_cast<std::uint32_t>(id));
+    }
+  }
+};
+
+/// Adds `length` lookups to `pooled`, in order, in blocks of 64 (N2).
+template <typename Format, lookup_kind Kind, typename Index, typename Pooled>
+__device__ __forceinline__ void pool_bag(bag_walk<Format, Kind, Index>& walk, std::uint32_t length,
+                                         Pooled& pooled) {
+  using walk_type = bag_walk<Format, Kind, Index>;
+  constexpr std::uint32_t block = numerics::block_occurrences;
+  constexpr int in_flight = pool_policy::rows_in_flight(Kind, Format::elements, Format::parts);
+  std::uint32_t left = length;
+  while (true) {
+    const std::uint32_t here = left < block ? left : block;
+#pragma unroll 1
+    for (std::uint32_t step = here / in_flight; step > 0; --step) {
+      typename walk_type::template rows_under_way<in_flight> rows;
+      walk.load(rows);
+      walk.add(rows, pooled);
+    }
+    if (left <= block) break;
+    pooled.end_block();
+    left -= block;
+  }
+  // What is left over is under way at once too, before any of it is added.
+  typename walk_type::template rows_under_way<4> four;
+  typename walk_type::template rows_under_way<2> two;
+  typename walk_type::template rows_under_way<1> one;
+  const bool has_four = in_flight > 4 && (left & 4U) != 0;
+  const bool has_two = (left & 2U) != 0;
+  const bool has_one = (left & 1U) != 0;
+  if (has_four) walk.load(four);
+  if (has_two) walk.load(two);
+  if (has_one) walk.load(one);
+  if (has_four) walk.add(four, pooled);
+  if (has_two) walk.add(two, pooled);
+  if (has_one) walk.add(one, pooled);
+  pooled.template end_bag<Kind != lookup_kind::plain>(length <= block);
 }
 
 }  // namespace warpbag::kernels

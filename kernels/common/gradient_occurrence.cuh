@@ -18,13 +18,12 @@ __device__ __forceinline__ std::int64_t begin_of_bag(const feature_record& featu
 /// numerics::slice_of; 64-bit division costs four times a 32-bit one and is rarely needed.
 __device__ __forceinline__ std::int32_t slice_of_bag(const feature_record& feature,
                                                      std::uint32_t bag) {
-  const std::int64_t sample = feature.first_sample + bag;
   if (feature.batch <= (std::int64_t{1} << 26)) {
-    return static_cast<std::int32_t>(static_cast<std::uint32_t>(sample) *
+    return static_cast<std::int32_t>((static_cast<std::uint32_t>(feature.first_sample) + bag) *
                                      static_cast<std::uint32_t>(numerics::num_slices) /
                                      static_cast<std::uint32_t>(feature.batch));
   }
-  return numerics::slice_of(sample, feature.batch);
+  return numerics::slice_of(feature.first_sample + bag, feature.batch);
 }
 
 /// Slice of lookup `position` of a feature, which is in bag `bag`.
@@ -52,20 +51,25 @@ struct occurrence {
   float scale;
 };
 
-/// `feature` is a guess (that of the occurrence before): one look at it mostly replaces the search.
+/// `guess` is the feature of the occurrence before: one look at it mostly replaces the search.
 __device__ __forceinline__ occurrence find_occurrence(const device_problem& problem,
                                                       index_type offsets_type,
-                                                      std::uint32_t position,
-                                                      std::int32_t feature_guess) {
+                                                      std::uint32_t position, std::int32_t guess) {
   occurrence result;
-  result.feature = feature_guess;
-  const std::int64_t first = problem.features[feature_guess].first_position;
-  if (position < first || position >= first + problem.features[feature_guess].num_ids) {
+  result.feature = guess;
+  // A position before the feature wraps to more than it has ids: all are below 2^32 - 1.
+  const auto within = [&](const feature_record& feature) {
+    return position - static_cast<std::uint32_t>(feature.first_position);
+  };
+  if (within(problem.features[guess]) >=
+      static_cast<std::uint32_t>(problem.features[guess].num_ids)) {
     result.feature = feature_of_position(problem, position);
   }
   const feature_record& feature = problem.features[result.feature];
-  const std::uint32_t local = position - static_cast<std::uint32_t>(feature.first_position);
-  result.bag = bag_within_feature(problem, feature, local);
+  const std::uint32_t local = within(feature);
+  result.bag = feature.offsets == nullptr ? local / static_cast<std::uint32_t>(feature.hotness)
+                                          : problem.bag_of_position[position] -
+                                                static_cast<std::uint32_t>(feature.first_bag);
   result.slice = slice_of_lookup(feature, local, result.bag);
   const std::uint32_t gradient_row = feature.mode == pooling_mode::none ? local : result.bag;
   result.gradient_element = static_cast<std::int64_t>(gradient_row) * feature.gradient_stride;
@@ -79,13 +83,6 @@ __device__ __forceinline__ occurrence find_occurrence(const device_problem& prob
         static_cast<std::int32_t>(local - begin_of_bag(feature, offsets_type, result.bag));
   }
   return result;
-}
-
-/// How many sums of a run end between two of its occurrences.
-__device__ __forceinline__ int sums_ended_between(std::int32_t feature, std::int32_t slice,
-                                                  std::int32_t next_feature,
-                                                  std::int32_t next_slice) {
-  return feature == next_feature ? numerics::sums_ended(slice, next_slice) : 4;
 }
 
 }  // namespace warpbag::kernels

@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The nested accumulators of numerics/gradient_tree.hpp for one lane's quad of columns.
+// The sum of a row's gradient over the tree of numerics/gradient_tree.hpp, for one lane's quad of
+// columns, in as few additions as the occurrences need.
 //
-// An accumulator that starts at +0 is never -0 after an addition, so adding an empty (+0) child to
-// it, or passing a lone child up through empty accumulators, changes no bit: empty children need no
-// test, and the sum of a whole node may enter as if it were one occurrence.
+// N3 starts every accumulator at +0 and passes a lone child up through accumulators of its own.
+// Here a child becomes its parent's accumulator instead, and n occurrences cost n - 1 additions:
+//
+//   The rounded value of x + y and of fma(g, s, y) does not depend on the signs of operands that
+//   are zero, unless the result is itself a zero (whose sign it may change). So two evaluations
+//   that differ only in "+0 + x" for "x", or in the sign of zeros, differ at every node at most in
+//   the sign of a zero. finish() adds +0 to the row's sum, which makes either zero +0; the rule's
+//   own sum ends in an addition to +0 as well, and so is never -0. Hence the bits are equal. (x is
+//   any value: +0 + inf is inf, and all NaNs count as the same.)
+//
+// It follows that skipping levels with one child, taking a whole node's sum for an occurrence,
+// starting a block by g * s, and adding a term +0 where mode max lost an element change no bit.
 
 #include "kernels/common/vector_io.cuh"
 #include "numerics/gradient_tree.hpp"
@@ -16,64 +26,72 @@ __device__ __forceinline__ void add_quad(quad& sum, const quad& x) {
   for (int i = 0; i < quad_elements; ++i) sum.value[i] += x.value[i];
 }
 
-/// What ends before an occurrence, from inside out; the numbers 1 to 3 are those of
-/// numerics::sums_ended.
-enum ended_sums : int {
-  block_ended = 0,
-  leaf_ended = 1,
-  node_of_4_ended = 2,
-  node_of_16_ended = 3,
-  tree_ended = 4
+/// What ends before an occurrence, from inside out.
+enum ended_sum : unsigned {
+  nothing_ended = 0,
+  block_ended = 1,
+  leaf_ended = 2,
+  node_of_4_ended = 3,
+  node_of_16_ended = 4,
+  tree_ended = 5,
+  run_ended = 6
 };
 
-struct nested_sums {
-  quad block = {};  // of at most 64 occurrences
-  quad leaf = {};
-  quad node_of_4 = {};
-  quad node_of_16 = {};
-  quad tree = {};
-  quad total = {};
-  int in_block = 0;        // occurrences in `block`; 0 only before the first one
-  bool only_block = true;  // nothing has ended yet
+/// What ends between two successive occurrences of one feature's tree, by their slices.
+__device__ __forceinline__ unsigned ended_between(std::int32_t slice, std::int32_t next_slice) {
+  const auto differing = static_cast<unsigned>(slice ^ next_slice);
+  if (differing == 0) return nothing_ended;
+  return node_of_16_ended - (differing < 16 ? 1U : 0U) - (differing < 4 ? 1U : 0U);
+}
 
-  /// Ends the block and the sums around it up to `level`. Each level asks its own bit: a chain of
-  /// early returns would become as many copies of all the sums.
-  __device__ __forceinline__ void end(int level) {
-    const unsigned ended = (1U << level) - 1U;
-    fold(leaf, block);
-    in_block = 0;
-    only_block = false;
-    if ((ended & 1U << block_ended) != 0) fold(node_of_4, leaf);
-    if ((ended & 1U << leaf_ended) != 0) fold(node_of_16, node_of_4);
-    if ((ended & 1U << node_of_4_ended) != 0) fold(tree, node_of_16);
-    if ((ended & 1U << node_of_16_ended) != 0) fold(total, tree);
-  }
+/// Sums that wait for a right neighbour, innermost on top. Where a sum of level L has ended, all
+/// that waits at L or below takes it in, innermost first, and the result waits at L: a tree read
+/// from left to right. Levels of what waits descend strictly, so there are at most five.
+class pending_sums {
+ public:
+  static constexpr int most = tree_ended;
 
-  /// Makes room for an occurrence before which `level` sums end (0: none).
-  __device__ __forceinline__ void before_occurrence(int level) {
-    if (in_block == 0) return;
-    if (level > 0 || in_block == numerics::block_occurrences) end(level);
-  }
+  /// `memory`: this lane's quad in `most` rows of `stride` floats.
+  __device__ __forceinline__ pending_sums(float* memory, int stride)
+      : free_(memory), stride_(stride) {}
 
-  /// The row's sum; starts anew. A row whose occurrences share a block skips the tree.
-  __device__ __forceinline__ quad finish() {
-    quad result = {};
-    if (only_block) {
-      fold(result, block);
-    } else {
-      end(tree_ended);
-      fold(result, total);
+  /// `sum` ended together with everything up to `level`: what belongs to it comes in.
+  __device__ __forceinline__ void close(unsigned level, quad& sum) {
+    while (top_ <= level) {
+      free_ -= stride_;
+      const float4 waiting = *reinterpret_cast<const float4*>(free_);
+      add_quad(sum, {{waiting.x, waiting.y, waiting.z, waiting.w}});
+      top_ = below_ & level_mask;
+      below_ >>= level_bits;
     }
-    in_block = 0;
-    only_block = true;
-    return result;
+  }
+
+  /// A closed sum waits for its right neighbour at `level`.
+  __device__ __forceinline__ void wait(unsigned level, const quad& sum) {
+    *reinterpret_cast<float4*>(free_) =
+        make_float4(sum.value[0], sum.value[1], sum.value[2], sum.value[3]);
+    free_ += stride_;
+    below_ = below_ << level_bits | top_;
+    top_ = level;
+  }
+
+  /// The row's sum, from the last of its parts.
+  __device__ __forceinline__ quad finish(quad sum) {
+    close(run_ended, sum);
+#pragma unroll
+    for (float& x : sum.value) x += 0.0F;
+    return sum;
   }
 
  private:
-  __device__ __forceinline__ static void fold(quad& parent, quad& child) {
-    add_quad(parent, child);
-    child = {};
-  }
+  static constexpr unsigned level_bits = 4;
+  static constexpr unsigned level_mask = (1U << level_bits) - 1;
+  static constexpr unsigned bottom = level_mask;  // above every level
+
+  float* free_;
+  int stride_;
+  unsigned top_ = bottom;
+  unsigned below_ = 0;  // levels under the top one, four bits each
 };
 
 }  // namespace warpbag::kernels

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The sum of gradient rows over consecutive runs by one group of lanes, each lane for its own quad
-// of columns: the one inner loop of reduce_gradients.
+// The sums of gradient rows over consecutive runs by groups of lanes, each lane for its own quad of
+// columns: the one inner loop of reduce_gradients.
 //
-// The lanes of the group look up one occurrence each, a chunk at a time. The gradient rows then
-// come through a ring in shared memory, in which a lane reads only what it copied itself, so that
-// nothing needs a barrier; copies stay in flight over the ends of runs, slices and blocks, which
-// is what keeps short runs from waiting for memory at every row.
-
-#include <cuda_pipeline.h>
+// The lanes of a group look up one occurrence each, a chunk at a time, and leave in shared memory
+// what a step needs to know: where the gradient row is, its scale, and what ends before it. The
+// steps that follow read that in one broadcast and have little else to decide. All groups of a warp
+// walk together, so that every exchange between lanes is one of the whole warp.
 
 #include "kernels/common/gradient_occurrence.cuh"
 #include "kernels/common/gradient_sums.cuh"
@@ -17,187 +15,246 @@
 namespace warpbag::kernels {
 
 struct gradient_walk_policy {
-  // The ring holds two batches: one on its way while the other is added. 16 warps with 4 rows of
-  // 512 bytes keep 40 KiB in flight per multiprocessor, while 3.4 TB/s at 0.8 us of latency over
-  // 132 multiprocessors ask for 20 KiB.
+  // Rows that a lane asks for before it adds the first: 12 warps with 4 rows of 512 bytes are 24
+  // KiB in flight per multiprocessor, while 3.4 TB/s at 0.8 us of latency over 132 multiprocessors
+  // ask for 20 KiB.
   static constexpr int rows_per_batch = 4;
-  static constexpr int rows_in_ring = 2 * rows_per_batch;
-  // Lane-private quads for finished sums: 4 KiB per warp, as much as the ring.
-  static constexpr int sums_per_lane = 8;
-  // 32 KiB of shared memory per block, which needs no opting in.
-  static constexpr int warps_per_block = 4;
-  // 128 registers a thread: with 96 (5 blocks) the sums and the optimizer spill.
-  static constexpr int blocks_per_multiprocessor = 4;
+  // Lane-private quads for finished sums, 8 KiB per warp. What a tile costs before its first row is
+  // shared by its rows: 8 in place of 16 are 9 warp instructions a lookup more at 4 lookups a row.
+  static constexpr int sums_per_lane = 16;
+  // 28 KiB of shared memory per block, which needs no opting in.
+  static constexpr int warps_per_block = 2;
+  // 168 registers a thread: with 128 (8 blocks) the walk and the optimizers together spill.
+  static constexpr int blocks_per_multiprocessor = 6;
 };
 
-template <typename Gradient>
-using gradient_ring = Gradient[gradient_walk_policy::rows_in_ring][strip_columns];
+/// One occurrence as a step of the walk sees it.
+struct alignas(16) walk_step {
+  // What becomes of it, and of the sum before it.
+  enum kind : unsigned {
+    in_block = 0,         // it goes on with the block at hand
+    alone = 1,            // a sum of its own: goes straight into the sum to its left
+    new_run = 2,          // the run before it ends
+    nothing = 3,          // no occurrence
+    neighbour = 8,        // neighbour + ended_sum: another sum begins with it; others may wait
+    alone_neighbour = 16  // ... and it is a sum of its own
+  };
+  struct alignas(8) how_to_add {
+    float scale;
+    unsigned what;  // kind
+  };
 
-/// What a lane knows of the occurrence it looked up.
-template <typename Gradient>
-struct walk_item {
-  const Gradient* row;
-  float scale;
-  int level;  // sums that end before it
-  occurrence where;
+  const void* row;  // of the gradient
+  how_to_add how;
 };
 
-/// The walk of one group over one strip of columns of one table.
+struct walk_steps_policy {
+  // Groups of fewer lanes than a batch has rows still step by batches.
+  static constexpr int least = gradient_walk_policy::rows_per_batch;
+  // One more per group keeps the groups' steps in different banks.
+  static constexpr int most = warp_size * (least + 1);
+};
+
+/// Shared memory of a warp's walk.
+struct alignas(16) walk_memory {
+  walk_step steps[walk_steps_policy::most];
+  float pending[pending_sums::most][strip_columns];
+};
+
+/// The walk of a warp's groups over one strip of columns.
 template <typename Gradient>
 class gradient_walk {
  public:
   __device__ __forceinline__ gradient_walk(const device_problem& problem,
                                            const std::uint32_t* positions, index_type offsets_type,
-                                           const lane_group& group, gradient_ring<Gradient>& ring,
+                                           const lane_group& group, walk_memory& memory,
                                            std::int32_t dim, std::int32_t column)
       : problem_(problem),
+        features_(problem.features),
         positions_(positions),
         offsets_type_(offsets_type),
         group_(group),
-        slots_(ring[0] + lane_index() * quad_elements),
-        slots_address_(static_cast<std::uint32_t>(__cvta_generic_to_shared(slots_))),
+        first_lane_(lane_index() - group.lane),
+        up_to_me_(group.mask & (full_mask >> (warp_size - 1 - lane_index()))),
+        steps_(memory.steps + group.index * (max(group.width, walk_steps_policy::least) + 1)),
+        pending_(memory.pending[0] + lane_index() * quad_elements),
         dim_(dim),
-        column_(column) {}
+        column_(column),
+        read_column_(column < dim ? column : 0) {}
 
   __device__ __forceinline__ std::int32_t dim() const { return dim_; }
   __device__ __forceinline__ std::int32_t column() const { return column_; }
-
-  /// Sums the occurrences [begin, end), which are whole runs. run_end(run) is where a run ends,
-  /// sink(run, quad) takes each sum. Bits do not depend on the width of the group.
-  template <typename RunEnd, typename Sink>
-  __device__ __forceinline__ void sum_runs(std::uint32_t begin, std::uint32_t end, std::int32_t run,
-                                           RunEnd run_end, Sink sink) const {
-    nested_sums sums;
-    std::uint32_t end_of_run = run_end(run);
-    std::int32_t feature = 0;
-    std::int32_t slice = 0;
-    for (std::uint32_t chunk = begin; chunk < end; chunk += static_cast<unsigned>(group_.width)) {
-      const int count = static_cast<int>(min(end - chunk, static_cast<unsigned>(group_.width)));
-      const walk_item<Gradient> item = look_up(chunk, count, feature, slice);
-      feature = group_.broadcast(item.where.feature, group_.width - 1);
-      slice = group_.broadcast(item.where.slice, group_.width - 1);
-      const bool whole_quads = has_whole_quads(item);
-      const bool has_winners = __any_sync(group_.mask, item.where.position_in_bag >= 0) != 0;
-      start_batch(item, 0, count, whole_quads);
-#pragma unroll 1
-      for (int first = 0; first < count; first += rows_per_batch) {
-        start_batch(item, first + rows_per_batch, count, whole_quads);
-        __pipeline_wait_prior(1);
-        const int last = min(first + rows_per_batch, count);
-#pragma unroll 1
-        for (int k = first; k < last; ++k) {
-          sums.before_occurrence(group_.broadcast(item.level, k));
-          const quad term = load(slots_ + slot_offset(k));
-          const float scale = group_.broadcast(item.scale, k);
-          if (has_winners) {
-            add_won(sums.block, term, scale, columns_won(item, k));
-          } else {
-            add(sums.block, term, scale);
-          }
-          ++sums.in_block;
-          if (chunk + static_cast<unsigned>(k) + 1 != end_of_run) continue;
-          sink(run, sums.finish());
-          ++run;
-          if (end_of_run < end) end_of_run = run_end(run);
+  /// Sums the occurrences [begin, end), which are whole runs: none or more for each group, but
+  /// `end` is never 0 and occurrence end - 1 is one of the group's table. heads(chunk) is what this
+  /// lane knows of the occurrences of [chunk, chunk + width) that begin a run, a bit each; the
+  /// group's lanes know all of them together. sink(n, quad) takes the n-th sum. For whole warps.
+  /// Bits do not depend on the width of the group.
+  template <typename Heads, typename Sink>
+  __device__ __forceinline__ void sum_runs(std::uint32_t begin, std::uint32_t end, Heads heads,
+                                           Sink sink) const {
+    pending_sums pending(pending_, strip_columns);
+    quad sum = {};
+    int run = -1;
+    const auto take = [&](const quad& term, const walk_step::how_to_add& how) {
+      if (how.what == walk_step::in_block) {
+        add(sum, term, how.scale);
+      } else if (how.what == walk_step::alone) {
+        add_quad(sum, scaled(term, how.scale));
+      } else if (how.what == walk_step::new_run) {
+        if (run >= 0) sink(run, pending.finish(sum));
+        ++run;
+        sum = scaled(term, how.scale);
+      } else if (how.what != walk_step::nothing) {
+        pending.close(how.what % walk_step::neighbour, sum);
+        if ((how.what & walk_step::alone_neighbour) != 0) {
+          add_quad(sum, scaled(term, how.scale));
+        } else {
+          pending.wait(how.what % walk_step::neighbour, sum);
+          sum = scaled(term, how.scale);
         }
       }
+    };
+    place before = {0, 0, begin};
+    for (std::uint32_t chunk = begin; __any_sync(full_mask, chunk < end) != 0;
+         chunk += static_cast<unsigned>(group_.width)) {
+      const int count =
+          chunk < end ? static_cast<int>(min(end - chunk, static_cast<unsigned>(group_.width))) : 0;
+      const occurrence mine = look_up(chunk, end, count, heads(chunk), before);
+      __syncwarp();
+      const int most = __reduce_max_sync(full_mask, count);
+      if (has_plain_rows(mine)) {
+        take_batches(most, take);
+      } else {
+        take_one_by_one(most, mine, take);
+      }
+      __syncwarp();
     }
+    if (run >= 0) sink(run, pending.finish(sum));
+  }
+
+  /// The same for one run, or none: begin == end.
+  template <typename Sink>
+  __device__ __forceinline__ void sum_run(std::uint32_t begin, std::uint32_t end, Sink sink) const {
+    sum_runs(
+        begin, end,
+        [&](std::uint32_t chunk) { return chunk == begin && group_.lane == 0 ? 1U : 0U; },
+        [&](int, const quad& sum) { sink(sum); });
   }
 
  private:
   static constexpr int rows_per_batch = gradient_walk_policy::rows_per_batch;
-  static constexpr int rows_in_ring = gradient_walk_policy::rows_in_ring;
-  static constexpr unsigned all_columns = (1U << quad_elements) - 1;
 
-  /// Lane l looks up occurrence chunk + l; lanes at and after `count` repeat the last one.
-  __device__ __forceinline__ walk_item<Gradient> look_up(std::uint32_t chunk, int count,
-                                                         std::int32_t feature,
-                                                         std::int32_t slice) const {
-    const std::uint32_t index = chunk + static_cast<unsigned>(min(group_.lane, count - 1));
-    walk_item<Gradient> item;
-    item.where = find_occurrence(problem_, offsets_type_, positions_[index], feature);
-    std::int32_t feature_before = group_.from_previous_lane(item.where.feature);
-    std::int32_t slice_before = group_.from_previous_lane(item.where.slice);
+  /// Of the last occurrence looked up.
+  struct place {
+    std::int32_t feature;
+    std::int32_t slice;
+    std::uint32_t leaf_begin;  // first occurrence of its leaf
+  };
+
+  /// Lane l looks up occurrence chunk + l and leaves its step; lanes at and after `count` repeat
+  /// the last one as no occurrence.
+  __device__ __forceinline__ occurrence look_up(std::uint32_t chunk, std::uint32_t end, int count,
+                                                unsigned heads, place& before) const {
+    const std::uint32_t index = min(chunk + static_cast<unsigned>(group_.lane), end - 1);
+    const occurrence mine =
+        find_occurrence(problem_, offsets_type_, positions_[index], before.feature);
+    const unsigned run_begins = __reduce_or_sync(full_mask, heads << first_lane_) & up_to_me_;
+    std::int32_t feature = __shfl_up_sync(full_mask, mine.feature, 1, group_.width);
+    std::int32_t slice = __shfl_up_sync(full_mask, mine.slice, 1, group_.width);
     if (group_.lane == 0) {
-      feature_before = feature;
-      slice_before = slice;
+      feature = before.feature;
+      slice = before.slice;
     }
-    item.level =
-        sums_ended_between(feature_before, slice_before, item.where.feature, item.where.slice);
-    item.scale = item.where.scale;
-    item.row = static_cast<const Gradient*>(problem_.features[item.where.feature].gradient) +
-               item.where.gradient_element;
-    return item;
+    unsigned level = feature == mine.feature ? ended_between(slice, mine.slice) : tree_ended;
+    if (run_begins >> lane_index() != 0) level = run_ended;
+    // Blocks are counted from where the leaf began: in this chunk or before it.
+    const unsigned leaf_begins = __ballot_sync(full_mask, level >= leaf_ended) & up_to_me_;
+    if (leaf_begins != 0) {
+      before.leaf_begin = chunk + static_cast<unsigned>(31 - __clz(static_cast<int>(leaf_begins))) -
+                          static_cast<unsigned>(first_lane_);
+    }
+    if (level == nothing_ended && (index - before.leaf_begin) % numerics::block_occurrences == 0) {
+      level = block_ended;
+    }
+    // Of the last one in the chunk it is not known whether it stays alone.
+    const unsigned next_level = __shfl_down_sync(full_mask, level, 1, group_.width);
+    const bool is_alone = level <= next_level && group_.lane < count - 1;
+    const bool waits = level != nothing_ended && level != run_ended && !is_alone;
+    // Sums wait since the last run began, or perhaps since an earlier chunk. Later lanes have
+    // higher bits.
+    const unsigned waiting = __ballot_sync(full_mask, waits) & up_to_me_;
+    const bool none_waits = run_begins != 0 && run_begins > waiting;
+    unsigned what = walk_step::neighbour + level;
+    if (is_alone) what = none_waits ? walk_step::alone : what + walk_step::alone_neighbour;
+    if (level == run_ended) what = walk_step::new_run;
+    if (level == nothing_ended) what = walk_step::in_block;
+    if (group_.lane >= count) what = walk_step::nothing;
+    const void* const row =
+        static_cast<const Gradient*>(features_[mine.feature].gradient) + mine.gradient_element;
+    for (int slot = group_.lane; slot < max(group_.width, walk_steps_policy::least);
+         slot += group_.width) {
+      steps_[slot] = {row, {mine.scale, slot == group_.lane ? what : walk_step::nothing}};
+    }
+    before.feature = from_lane(mine.feature, group_.width - 1);
+    before.slice = from_lane(mine.slice, group_.width - 1);
+    before.leaf_begin = from_lane(before.leaf_begin, group_.width - 1);
+    return mine;
   }
 
-  /// Every row of the chunk can be copied a quad at a time.
-  __device__ __forceinline__ bool has_whole_quads(const walk_item<Gradient>& item) const {
+  template <typename Value>
+  __device__ __forceinline__ Value from_lane(Value value, int source) const {
+    return __shfl_sync(full_mask, value, source, group_.width);
+  }
+
+  /// Every row of the chunk counts whole and can be read a quad at a time.
+  __device__ __forceinline__ bool has_plain_rows(const occurrence& mine) const {
     constexpr unsigned quad_bytes = quad_elements * sizeof(Gradient);
-    const bool aligned = reinterpret_cast<std::uint64_t>(item.row) % quad_bytes == 0;
-    return __all_sync(group_.mask, aligned) != 0 && dim_ % quad_elements == 0;
+    const auto address = reinterpret_cast<std::uint64_t>(steps_[group_.lane].row);
+    const bool aligned = static_cast<unsigned>(address) % quad_bytes == 0;
+    return __all_sync(full_mask,
+                      aligned && dim_ % quad_elements == 0 && mine.position_in_bag < 0) != 0;
   }
 
-  __device__ __forceinline__ static int slot_offset(int k) {
-    return (k & (rows_in_ring - 1)) * strip_columns;
-  }
-
-  /// Copies the rows of occurrences [first, first + rows_per_batch) of the chunk, and commits: a
-  /// batch past the chunk is empty, so that waiting can count. Elements at and after `dim` are not
-  /// touched.
-  __device__ __forceinline__ void start_batch(const walk_item<Gradient>& item, int first, int count,
-                                              bool whole_quads) const {
-    const int last = min(first + rows_per_batch, count);
+  template <typename Take>
+  __device__ __forceinline__ void take_batches(int most, Take take) const {
+    using access = detail::packed<Gradient, quad_elements>;
+    const walk_step* steps = steps_;
 #pragma unroll 1
-    for (int k = first; k < last; ++k) {
-      const Gradient* const from = reinterpret_cast<const Gradient*>(group_.broadcast(
-                                       reinterpret_cast<unsigned long long>(item.row), k)) +
-                                   column_;
-      if (!whole_quads) {
-        copy_elements(slots_ + slot_offset(k), from);
-      } else if (column_ < dim_) {
-        copy_quad(slots_address_ + static_cast<unsigned>(slot_offset(k)) * sizeof(Gradient), from);
+    for (int first = 0; first < most; first += rows_per_batch, steps += rows_per_batch) {
+      access loaded[rows_per_batch];
+#pragma unroll
+      for (int k = 0; k < rows_per_batch; ++k) {
+        const auto* const row = static_cast<const Gradient*>(steps[k].row);
+        __builtin_assume(__isGlobal(row));
+        loaded[k] = *reinterpret_cast<const access*>(row + read_column_);
       }
-    }
-    __pipeline_commit();
-  }
-
-  __device__ __forceinline__ static void copy_quad(std::uint32_t to, const Gradient* from) {
-    if constexpr (sizeof(Gradient) == 4) {
-      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
-    } else {
-      asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(to), "l"(from) : "memory");
+#pragma unroll
+      for (int k = 0; k < rows_per_batch; ++k) take(widened_quad(loaded[k].value), steps[k].how);
     }
   }
 
-  __device__ __forceinline__ void copy_elements(Gradient* to, const Gradient* from) const {
+  template <typename Take>
+  __device__ __forceinline__ void take_one_by_one(int most, const occurrence& mine,
+                                                  Take take) const {
 #pragma unroll 1
-    for (int i = 0; i < min(quad_elements, dim_ - column_); ++i) {
-      if constexpr (sizeof(Gradient) == 4) {
-        __pipeline_memcpy_async(to + i, from + i, sizeof(Gradient));
-      } else {
-        to[i] = from[i];  // asynchronous copies have 4 bytes at least
-      }
+    for (int k = 0; k < most; ++k) {
+      quad term = load_quad<1>(static_cast<const Gradient*>(steps_[k].row), column_, dim_);
+      keep_won(term, mine, k);
+      take(term, steps_[k].how);
     }
   }
 
-  /// Mode max: bit i says that the occurrence won column i of the quad.
-  __device__ __forceinline__ unsigned columns_won(const walk_item<Gradient>& item, int k) const {
-    const int position_in_bag = group_.broadcast(item.where.position_in_bag, k);
-    const feature_record& feature = problem_.features[group_.broadcast(item.where.feature, k)];
-    const std::int64_t bag = group_.broadcast(item.where.bag, k);
-    if (position_in_bag < 0) return all_columns;
+  /// Mode max: an occurrence adds nothing to the columns that it did not win.
+  __device__ __forceinline__ void keep_won(quad& term, const occurrence& mine, int step) const {
+    const int position_in_bag = from_lane(mine.position_in_bag, step);
+    const feature_record& feature = features_[from_lane(mine.feature, step)];
+    const std::int64_t bag = from_lane(mine.bag, step);
+    if (position_in_bag < 0) return;
     const std::int32_t* winners = feature.max_positions + bag * dim_ + column_;
-    unsigned wins = 0;
 #pragma unroll
     for (int i = 0; i < quad_elements; ++i) {
-      if (column_ + i < dim_ && winners[i] == position_in_bag) wins |= 1U << i;
+      if (column_ + i < dim_ && winners[i] != position_in_bag) term.value[i] = 0.0F;
     }
-    return wins;
-  }
-
-  __device__ __forceinline__ static quad load(const Gradient* slot) {
-    const auto stored = *reinterpret_cast<const detail::packed<Gradient, quad_elements>*>(slot);
-    return widened_quad(stored.value);
   }
 
   __device__ __forceinline__ static void add(quad& block, const quad& x, float scale) {
@@ -207,27 +264,28 @@ class gradient_walk {
     }
   }
 
-  __device__ __forceinline__ static void add_won(quad& block, const quad& x, float scale,
-                                                 unsigned wins) {
-    quad sum = block;
-    add(sum, x, scale);
+  __device__ __forceinline__ static quad scaled(const quad& x, float scale) {
+    quad result;
 #pragma unroll
-    for (int i = 0; i < quad_elements; ++i) {
-      if ((wins >> i & 1U) != 0) block.value[i] = sum.value[i];
-    }
+    for (int i = 0; i < quad_elements; ++i) result.value[i] = x.value[i] * scale;
+    return result;
   }
 
   const device_problem& problem_;
+  const feature_record* features_;
   const std::uint32_t* positions_;
   index_type offsets_type_;
   const lane_group& group_;
-  Gradient* slots_;  // of this lane, strip_columns apart
-  std::uint32_t slots_address_;
+  int first_lane_;     // of the group
+  unsigned up_to_me_;  // lanes of the group up to this one
+  walk_step* steps_;   // of this group
+  float* pending_;     // of this lane, strip_columns apart
   std::int32_t dim_;
-  std::int32_t column_;  // first of the lane's quad
+  std::int32_t column_;       // first of the lane's quad
+  std::int32_t read_column_;  // lanes beyond the row read its first columns, which nobody uses
 };
 
-/// Zero at and after `dim`, where the ring holds leftovers.
+/// Zero at and after `dim`.
 __device__ __forceinline__ quad within_row(quad x, std::int32_t column, std::int32_t dim) {
 #pragma unroll
   for (int i = 0; i < quad_elements; ++i) x.value[i] = column + i < dim ? x.value[i] : 0.0F;

@@ -24,11 +24,6 @@ __host__ __device__ constexpr int width_class(std::int32_t dim) {
   return log_width;
 }
 
-/// Groups of a warp that serves rows of this dim.
-__host__ __device__ constexpr int num_groups(std::int32_t dim) {
-  return warp_size >> width_class(dim);
-}
-
 struct lane_group {
   int width;
   int index;  // which group of the warp

@@ -7,7 +7,9 @@
 namespace warpbag::kernels {
 
 struct long_run_policy {
-  static constexpr std::uint32_t longest_piece = run_policy::longest_run;
+  // One warp adds some 10^8 gradient rows a second, so 256 of them take a few microseconds, no
+  // longer than a launch.
+  static constexpr std::uint32_t longest_piece = 256;
   static constexpr std::uint32_t shortest_piece = 64;
   static constexpr std::uint32_t occurrences_per_slot = 51;
   // More sums than this in a leaf are combined before the last kernel, which then adds at most
@@ -19,8 +21,8 @@ struct long_run_policy {
   static constexpr int cut_threads = 128;
   static constexpr int cut_blocks_per_multiprocessor = 8;  // 64 registers a thread
   // 168 registers a thread: long runs are few, and with 128 their nested sums spill.
-  static constexpr int finish_blocks_per_multiprocessor = 3;
-  static constexpr int width_classes = 6;  // groups of 1, 2, 4, ..., 32 lanes
+  static constexpr int finish_blocks_per_multiprocessor = 6;
+  static constexpr int width_classes = widest_class + 1;  // groups of 1, 2, 4, ..., 32 lanes
 };
 
 struct long_run {
@@ -35,6 +37,12 @@ struct piece {
   std::uint32_t count;
   std::uint32_t slot;
   std::uint32_t table;
+};
+
+/// The classes of group widths that the tables of a problem have.
+struct width_classes {
+  int count = 0;
+  int log_width[long_run_policy::width_classes] = {};
 };
 
 struct long_run_counters {

@@ -5,34 +5,24 @@
 
 #include "kernels/common/gradient_walk.cuh"
 #include "kernels/common/optimizer_row.cuh"
+#include "kernels/common/rowwise_rows.cuh"
 #include "kernels/common/table_plan.cuh"
 
 namespace warpbag::kernels {
 
 struct run_policy {
-  // A longer run is cut into pieces. One warp adds some 10^8 gradient rows a second, so 256 of them
-  // take a few microseconds, no longer than a launch.
-  static constexpr std::uint32_t longest_run = 256;
+  // A longer run is summed in pieces by other warps. Ids are often numbered by how frequent they
+  // are, so that the rows of a tile are all hot: with 64 a warp has at most 1024 occurrences, with
+  // 256 it had 4096, a hundred times the mean.
+  static constexpr std::uint32_t longest_run = 64;
 };
 
 /// Shared memory of a warp.
-template <typename Gradient>
 struct alignas(16) walk_storage {
-  gradient_ring<Gradient> ring;
+  walk_memory walk;
   float sums[gradient_walk_policy::sums_per_lane][strip_columns];
+  rowwise_memory rowwise;
 };
-
-/// A lane clears its part of the ring, which is read where columns beyond the row were never
-/// copied.
-template <typename Gradient>
-__device__ __forceinline__ void clear_ring(gradient_ring<Gradient>& ring) {
-#pragma unroll
-  for (auto& row : ring) {
-    detail::packed<Gradient, quad_elements> zero = {};
-    *reinterpret_cast<detail::packed<Gradient, quad_elements>*>(row + lane_index() *
-                                                                          quad_elements) = zero;
-  }
-}
 
 /// Lane-private memory for finished sums: shared, or for rows of more strips than that holds,
 /// scratch of the warp in global memory.

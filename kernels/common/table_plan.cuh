@@ -6,6 +6,7 @@
 
 #include "kernels/common/gradient_occurrence.cuh"
 #include "kernels/common/gradient_walk.cuh"
+#include "kernels/common/rowwise_rows.cuh"
 #include "numerics/optimizer_rules.hpp"
 
 namespace warpbag::kernels {
@@ -15,9 +16,11 @@ struct planned_table {
   std::int64_t first_item;  // run (reduce_gradients) or 0 (update_rows)
   std::int64_t num_items;
   std::int32_t items_per_group;
+  std::int32_t log_width;  // of the groups
   // Of table.rows and gradient.values: elements per access.
   std::int32_t row_width;
   std::int32_t value_width;
+  bool rows_together;  // rowwise_rows.cuh updates the table
   numerics::step_factors factors;
 };
 
@@ -27,14 +30,13 @@ using table_plan = planned_table*;
 struct table_plan_policy {
   static constexpr int threads = 512;
   // A group takes as many rows as its lane-private sums hold, but not so many that fewer than this
-  // many tiles are left: about four for each of the 16 warps of 132 multiprocessors.
-  static constexpr std::int64_t enough_tiles = 8192;
+  // many tiles are left: about eight for each of 132 multiprocessors.
+  static constexpr std::int64_t enough_tiles = 1024;
 };
 
 /// Items of one warp, over its groups.
-__device__ __forceinline__ std::int64_t items_per_tile(const planned_table& plan,
-                                                       std::int32_t dim) {
-  return std::int64_t{plan.items_per_group} * (num_groups(dim));
+__device__ __forceinline__ std::int64_t items_per_tile(const planned_table& plan) {
+  return std::int64_t{plan.items_per_group} * (warp_size >> plan.log_width);
 }
 
 /// Run by one block. items(t, first) is the number of items of table t and sets its first one.
@@ -47,16 +49,18 @@ __device__ __forceinline__ void plan_tables(const device_problem& problem, table
     planned_table& planned = plan[t];
     planned.first_item = 0;
     planned.num_items = items(t, planned.first_item);
+    planned.log_width = width_class(table.dim);
     const int most = max(1, gradient_walk_policy::sums_per_lane / num_strips(table.dim));
     const std::int64_t wanted =
-        all_items / (num_groups(table.dim)) / table_plan_policy::enough_tiles;
+        all_items / (warp_size >> planned.log_width) / table_plan_policy::enough_tiles;
     planned.items_per_group =
         static_cast<std::int32_t>(min(max(wanted, std::int64_t{1}), std::int64_t{most}));
     planned.row_width = access_width(table.rows, table.row_stride, table.dim, table.row_type);
     planned.value_width =
         access_width(table.gradient.values, table.dim, table.dim, table.gradient.value_type);
+    planned.rows_together = updates_rows_together(table, planned.row_width);
     if (table.step != nullptr) planned.factors = numerics::make_step_factors(*table.step);
-    const std::int64_t per_tile = items_per_tile(planned, table.dim);
+    const std::int64_t per_tile = items_per_tile(planned);
     planned.first_tile = (planned.num_items + per_tile - 1) / per_tile;  // a count until summed
   }
   __syncthreads();

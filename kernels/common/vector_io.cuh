@@ -71,15 +71,6 @@ __device__ __forceinline__ int access_width(const void* base, std::int64_t strid
   return all % 4 == 0 ? 4 : (all % 2 == 0 ? 2 : 1);
 }
 
-/// True for 16-bit rows all of which may be read eight elements at a time.
-__host__ __device__ inline bool has_octets(const void* base, std::int64_t stride, std::int64_t dim,
-                                           dtype type) {
-  const std::uint64_t address = reinterpret_cast<std::uint64_t>(base) / 2;
-  const std::uint64_t all =
-      address | static_cast<std::uint64_t>(stride) | static_cast<std::uint64_t>(dim);
-  return type != dtype::f32 && all % octet_elements == 0;
-}
-
 /// Part of a row as it is stored; elements at and after `dim` are zero and are not read.
 template <int Width, typename Stored, int Elements>
 __device__ __forceinline__ void load_stored(Stored (&out)[Elements], const Stored* row,
@@ -154,6 +145,16 @@ struct row_access {
   static constexpr int width = Width_;
 };
 
+/// Calls function(Stored{}) for a stored type that is known at run time.
+template <typename Function>
+__device__ __forceinline__ void with_stored_type(dtype type, Function&& function) {
+  switch (type) {
+    case dtype::f32: function(float{}); return;
+    case dtype::f16: function(numerics::f16{}); return;
+    case dtype::bf16: function(numerics::bf16{}); return;
+  }
+}
+
 /// Calls function(row_access<Stored, Width>{}) for a matrix whose type and access width are known
 /// at run time. The choice is made once, outside the caller's loop over rows.
 template <typename Function>
@@ -166,21 +167,7 @@ __device__ __forceinline__ void with_row_access(dtype type, int width, Function&
       default: function(row_access<Stored, 1>{}); return;
     }
   };
-  switch (type) {
-    case dtype::f32: with_width(float{}); return;
-    case dtype::f16: with_width(numerics::f16{}); return;
-    case dtype::bf16: with_width(numerics::bf16{}); return;
-  }
-}
-
-/// The same for rows that have octets.
-template <typename Function>
-__device__ __forceinline__ void with_octet_access(dtype type, Function&& function) {
-  if (type == dtype::f16) {
-    function(row_access<numerics::f16, octet_elements>{});
-  } else {
-    function(row_access<numerics::bf16, octet_elements>{});
-  }
+  with_stored_type(type, with_width);
 }
 
 }  // namespace warpbag::kernels

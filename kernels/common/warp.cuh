@@ -9,7 +9,7 @@ namespace warpbag::kernels {
 inline constexpr unsigned full_mask = 0xFFFFFFFFU;
 inline constexpr int warp_size = numerics::num_lanes;
 
-__device__ __forceinline__ int lane_index() { return static_cast<int>(threadIdx.x) % warp_size; }
+__device__ __forceinline__ int lane_index() { return static_cast<int>(threadIdx.x % warp_size); }
 
 /// Number of this warp in the grid of one-dimensional blocks of whole warps.
 __device__ __forceinline__ std::int64_t warp_index() {

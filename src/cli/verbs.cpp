@@ -51,7 +51,7 @@ int run_program(int argc, const char* const* argv) {
       "warpbag VERB --help tells more. Exit codes: 0 ok, 1 failure, 2 usage,\n"
       "3 corrupt file, 4 no such device, 130 interrupted.");
   const verb verbs[] = {add_train(program), add_eval(program), add_inspect(program),
-                        add_plan(program)};
+                        add_plan(program), add_bench(program)};
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {

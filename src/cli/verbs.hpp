@@ -17,6 +17,7 @@ verb add_train(CLI::App& program);
 verb add_eval(CLI::App& program);
 verb add_inspect(CLI::App& program);
 verb add_plan(CLI::App& program);
+verb add_bench(CLI::App& program);
 
 /// The whole program: parses, runs a verb, turns exceptions into messages and exit codes.
 int run_program(int argc, const char* const* argv);

@@ -52,6 +52,12 @@ void set_output_gradients(std::span<const const_tensor_view> gradients, const ca
                           call_records& records);
 void set_weight_gradients(std::span<float* const> gradients, const call_names& names,
                           call_records& records);
+/// A caller's gradient of rows of `dim` elements as a record. Throws invalid_argument when its
+/// memory cannot take or give them, or has room for fewer than `needed_rows`.
+operations::gradient_record sparse_record(const sparse_gradient& gradient, std::int64_t dim,
+                                          std::int64_t needed_rows, const subject& name);
+operations::gradient_record dense_record(const tensor_view& values, std::int64_t num_rows,
+                                         std::int64_t dim, const subject& name);
 /// Gives every table that is not frozen its gradient form.
 void set_target(const gradient_target& target, std::span<const table_view> tables,
                 const call_names& names, call_records& records);

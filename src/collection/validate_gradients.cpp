@@ -49,33 +49,6 @@ void check_optimizer_memory(const table_record& table, const subject& name) {
   check_pointer(table.step, 1, alignof(step_state), name, "step");
 }
 
-gradient_record make_sparse(const sparse_gradient& gradient, std::int64_t dim,
-                            std::int64_t needed_rows, const subject& name) {
-  const tensor_view& values = gradient.values;
-  check_matrix(values, values.rows, dim, name, "the values of the gradient");
-  if (values.stride != dim) {
-    refuse(name, ": the values of the gradient have stride ", values.stride,
-           ", must be contiguous (", dim, ")");
-  }
-  if (values.rows < needed_rows) {
-    refuse(name, ": room for ", values.rows, " rows of gradient, ", needed_rows, " are needed");
-  }
-  check_pointer(gradient.rows, values.rows, alignof(std::int64_t), name, "the gradient's rows");
-  check_pointer(gradient.count, 1, alignof(std::int64_t), name, "the gradient's count");
-  return {gradient_form::sparse, values.type,    values.data,
-          gradient.rows,         gradient.count, values.rows};
-}
-
-gradient_record make_dense(const tensor_view& values, const table_record& table,
-                           const subject& name) {
-  check_matrix(values, table.num_rows, table.dim, name, "the gradient");
-  if (values.stride != table.dim) {
-    refuse(name, ": the gradient has stride ", values.stride, ", must be contiguous (", table.dim,
-           ")");
-  }
-  return {gradient_form::dense, values.type, values.data, nullptr, nullptr, 0};
-}
-
 std::int64_t ids_of_table(const call_records& records, std::size_t table) {
   std::int64_t ids = 0;
   for (const feature_record& feature : records.features) {
@@ -137,6 +110,32 @@ void set_weight_gradients(std::span<float* const> gradients, const call_names& n
   }
 }
 
+gradient_record sparse_record(const sparse_gradient& gradient, std::int64_t dim,
+                              std::int64_t needed_rows, const subject& name) {
+  const tensor_view& values = gradient.values;
+  check_matrix(values, values.rows, dim, name, "the values of the gradient");
+  if (values.stride != dim) {
+    refuse(name, ": the values of the gradient have stride ", values.stride,
+           ", must be contiguous (", dim, ")");
+  }
+  if (values.rows < needed_rows) {
+    refuse(name, ": room for ", values.rows, " rows of gradient, ", needed_rows, " are needed");
+  }
+  check_pointer(gradient.rows, values.rows, alignof(std::int64_t), name, "the gradient's rows");
+  check_pointer(gradient.count, 1, alignof(std::int64_t), name, "the gradient's count");
+  return {gradient_form::sparse, values.type,    values.data,
+          gradient.rows,         gradient.count, values.rows};
+}
+
+gradient_record dense_record(const tensor_view& values, std::int64_t num_rows, std::int64_t dim,
+                             const subject& name) {
+  check_matrix(values, num_rows, dim, name, "the gradient");
+  if (values.stride != dim) {
+    refuse(name, ": the gradient has stride ", values.stride, ", must be contiguous (", dim, ")");
+  }
+  return {gradient_form::dense, values.type, values.data, nullptr, nullptr, 0};
+}
+
 void set_target(const gradient_target& target, std::span<const table_view> tables,
                 const call_names& names, call_records& records) {
   const auto* sparse = std::get_if<std::span<const sparse_gradient>>(&target);
@@ -149,9 +148,9 @@ void set_target(const gradient_target& target, std::span<const table_view> table
     const subject name = names.table(t);
     if (sparse != nullptr) {
       const std::int64_t needed = std::min(table.num_rows, ids_of_table(records, t));
-      table.gradient = make_sparse((*sparse)[t], table.dim, needed, name);
+      table.gradient = sparse_record((*sparse)[t], table.dim, needed, name);
     } else if (dense != nullptr) {
-      table.gradient = make_dense((*dense)[t], table, name);
+      table.gradient = dense_record((*dense)[t], table.num_rows, table.dim, name);
     } else {
       check_optimizer_memory(table, name);
       table.gradient.form = gradient_form::fused;
@@ -167,7 +166,7 @@ void set_applied(std::span<const sparse_gradient> gradients, std::span<const tab
     table_record& table = records.tables[t];
     const subject name = names.table(t);
     check_optimizer_memory(table, name);
-    table.gradient = make_sparse(gradients[t], table.dim, 0, name);
+    table.gradient = sparse_record(gradients[t], table.dim, 0, name);
     if (host_memory) check_row_list(table.gradient, table.num_rows, name);
   }
 }

@@ -12,7 +12,8 @@ cpu_backend::cpu_backend(const resources& resources)
       workspace_(
           resources.memory != nullptr ? *resources.memory : operations::cpu_memory_resource(),
           threads_.num_threads()) {
-  long_runs_.reserve(static_cast<std::size_t>(long_runs_per_thread * threads_.num_threads()));
+  long_runs_.reserve(
+      static_cast<std::size_t>(tuning::long_runs_per_thread * threads_.num_threads()));
 }
 
 }  // namespace cpu

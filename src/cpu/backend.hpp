@@ -81,8 +81,6 @@ class cpu_backend final : public operations::backend {
                       std::int64_t longest_run);
   void reduce_long_run(const problem& problem, std::size_t table, std::int64_t run);
 
-  /// A run of more than 1 / (threads * this) of all occurrences is summed by all threads.
-  static constexpr int long_runs_per_thread = 4;
   struct long_run {
     std::size_t table;
     std::int64_t run;
@@ -93,7 +91,8 @@ class cpu_backend final : public operations::backend {
   input_status status_;
   std::int64_t num_runs_ = 0;
   std::mutex long_runs_mutex_;
-  std::vector<long_run> long_runs_;  // fewer than long_runs_per_thread * threads; never grows
+  std::vector<long_run>
+      long_runs_;  // fewer than tuning::long_runs_per_thread * threads; never grows
 };
 
 template <typename ChunksOfPart, typename Body>

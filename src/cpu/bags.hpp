@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "cpu/tuning.hpp"
 #include "operations/problem.hpp"
 
 namespace warpbag::cpu {
@@ -63,8 +64,21 @@ decltype(auto) with_index_type(index_type type, Body&& body) {
   return type == index_type::i32 ? body(std::int32_t{}) : body(std::int64_t{});
 }
 
-/// Work on the bags of a feature is cut where this many lookups end.
-inline constexpr std::int64_t lookups_per_chunk = 1024;
+/// How many of ids[0, count) count in a mean: live ones, and bad ones where these become rows of
+/// zeros.
+template <typename Index>
+std::int64_t counted_lookups(const Index* ids, std::int64_t count, const table_record& table,
+                             bool bad_ids_count) {
+  std::int64_t counted = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const lookup_kind kind = classify(ids[i], table.num_rows, table.padding_idx);
+    counted += kind == lookup_kind::live || (kind == lookup_kind::bad && bad_ids_count) ? 1 : 0;
+  }
+  return counted;
+}
+
+// Work on the bags of a feature is cut where this many lookups end.
+using tuning::lookups_per_chunk;
 
 inline std::int64_t chunks_of(const feature_record& feature) {
   // Bags without lookups at the end of the feature begin at its end: the chunk there is theirs.

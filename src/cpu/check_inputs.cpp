@@ -2,7 +2,9 @@
 // Two parallel passes: all offsets, then the ids of the features before the first with bad offsets.
 // That finds the first offender in the order features, offsets before ids, index.
 
+#include <limits>
 #include <mutex>
+#include <type_traits>
 
 #include "cpu/backend.hpp"
 
@@ -29,7 +31,7 @@ class first_offender {
 
 namespace {
 
-constexpr std::int64_t values_per_chunk = 8192;
+using tuning::values_per_chunk;
 
 std::int64_t chunks_of_values(std::int64_t values) {
   return (values + values_per_chunk - 1) / values_per_chunk;
@@ -66,8 +68,25 @@ offsets_found scan_offsets(const feature_record& feature, std::int64_t first, st
   return found;
 }
 
+/// Whether some id is negative or not below num_rows. Both show in the sign of id or of
+/// num_rows - 1 - id, which the compiler can gather from a vector of ids at a time.
+template <typename Index>
+bool any_bad(const Index* ids, std::int64_t count, std::int64_t num_rows) {
+  // A table may have more rows than Index has numbers; then every id from 0 on is one of them.
+  const auto largest =
+      static_cast<Index>(std::min<std::int64_t>(num_rows - 1, std::numeric_limits<Index>::max()));
+  using word = std::make_unsigned_t<Index>;
+  word signs = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto id = static_cast<word>(ids[i]);
+    signs |= id | (static_cast<word>(largest) - id);
+  }
+  return static_cast<Index>(signs) < 0;
+}
+
 template <typename Index>
 std::int64_t count_bad(const Index* ids, std::int64_t count, std::int64_t num_rows) {
+  if (!any_bad(ids, count, num_rows)) return 0;
   std::int64_t bad = 0;
   for (std::int64_t i = 0; i < count; ++i) {
     bad += classify(ids[i], num_rows, -1) == lookup_kind::bad ? 1 : 0;

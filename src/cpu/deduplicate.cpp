@@ -8,22 +8,6 @@
 
 namespace warpbag::cpu {
 
-namespace {
-
-/// Scale of a bag in a mean: 1 / lookups that count.
-template <typename Index>
-float scale_of(const Index* ids, std::int64_t count, const table_record& table,
-               bool bad_ids_count) {
-  std::int64_t counted = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const lookup_kind kind = classify(ids[i], table.num_rows, table.padding_idx);
-    counted += kind == lookup_kind::live || (kind == lookup_kind::bad && bad_ids_count) ? 1 : 0;
-  }
-  return counted == 0 ? 0.0F : numerics::mean_scale(counted);
-}
-
-}  // namespace
-
 /// Writes the occurrences among positions [first, last) to items[0, 1, ...]; returns how many.
 template <typename Item, typename Index>
 std::int64_t cpu_backend::collect_occurrences(const problem& problem, int position_bits,
@@ -44,8 +28,10 @@ std::int64_t cpu_backend::collect_occurrences(const problem& problem, int positi
       const std::int64_t bag_end = bags.end(bag);
       // A bag that two shares of the positions have a part of belongs to the one it begins in.
       if (feature.mode == pooling_mode::mean && bags.begin(bag) >= begin) {
+        const std::int64_t counted =
+            counted_lookups(ids + bags.begin(bag), bag_end - bags.begin(bag), table, bad_ids_count);
         arrays.scale_of_bag[feature.first_bag + bag] =
-            scale_of(ids + bags.begin(bag), bag_end - bags.begin(bag), table, bad_ids_count);
+            counted == 0 ? 0.0F : numerics::mean_scale(counted);
       }
       for (; position < std::min(bag_end, end); ++position) {
         const std::int64_t global_position = feature.first_position + position;

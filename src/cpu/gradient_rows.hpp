@@ -46,18 +46,34 @@ class gradient_rows {
     const feature_record* const after = std::upper_bound(
         features_, features_ + num_features_, std::int64_t{position},
         [](std::int64_t p, const feature_record& f) { return p < f.first_position; });
-    return at(after - 1, position);
+    return find_in(after - 1, position);
   }
 
   /// `position` comes after that of `before`.
   occurrence find_after(const occurrence& before, std::uint32_t position) const {
     const bool same = position < before.feature->first_position + before.feature->num_ids;
-    return same ? at(before.feature, position) : find(position);
+    return same ? find_in(before.feature, position) : find(position);
+  }
+
+  /// `position` is one of the feature's.
+  occurrence find_in(const feature_record* feature, std::uint32_t position) const {
+    return {feature, std::int64_t{position} - feature->first_position,
+            std::int64_t{arrays_.bag_of_position[position]} - feature->first_bag};
   }
 
   const void* gradient(const occurrence& o) const {
     return static_cast<const std::byte*>(o.feature->gradient) +
            o.gradient_row() * o.feature->gradient_stride * element_bytes_;
+  }
+
+  float scale(const occurrence& o) const {
+    const bool pooled =
+        o.feature->mode == pooling_mode::sum || o.feature->mode == pooling_mode::mean;
+    const float weight =
+        pooled && o.feature->weights != nullptr ? o.feature->weights[o.position] : 1.0F;
+    return o.feature->mode == pooling_mode::mean
+               ? weight * arrays_.scale_of_bag[o.feature->first_bag + o.bag]
+               : weight;
   }
 
   /// Makes the occurrence number `i` of a segment of rows of width `dim`.
@@ -72,21 +88,6 @@ class gradient_rows {
   }
 
  private:
-  occurrence at(const feature_record* feature, std::uint32_t position) const {
-    return {feature, std::int64_t{position} - feature->first_position,
-            std::int64_t{arrays_.bag_of_position[position]} - feature->first_bag};
-  }
-
-  float scale(const occurrence& o) const {
-    const bool pooled =
-        o.feature->mode == pooling_mode::sum || o.feature->mode == pooling_mode::mean;
-    const float weight =
-        pooled && o.feature->weights != nullptr ? o.feature->weights[o.position] : 1.0F;
-    return o.feature->mode == pooling_mode::mean
-               ? weight * arrays_.scale_of_bag[o.feature->first_bag + o.bag]
-               : weight;
-  }
-
   std::int64_t bag_begin(const occurrence& o) const {
     if (o.feature->offsets == nullptr) return o.bag * o.feature->hotness;
     return offsets_type_ == index_type::i32

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Forward (N2). Work is cut into chunks of bags; a feature with a very long bag is cut by columns
-// too. Lookups are resolved to row addresses a block of 64 at a time, one block ahead of the block
-// that is summed, so that its rows can be prefetched meanwhile. A block is summed in strips of
-// columns whose accumulators stay in registers.
+// too. A bag is pooled in strips of columns whose accumulators stay in registers from its first
+// lookup to its last, while the same columns of rows some lookups ahead, of this bag or the next
+// ones, are prefetched.
 
 #include "cpu/simd_targets.hpp"
 #undef HWY_TARGET_INCLUDE
@@ -11,256 +11,134 @@
 #include "hwy/highway.h"
 
 #include "cpu/backend.hpp"
+#include "cpu/pool_strips-inl.hpp"
 #include "cpu/simd-inl.hpp"
-#include "numerics/gradient_tree.hpp"
-
-#ifndef WARPBAG_CPU_POOL_TYPES
-#define WARPBAG_CPU_POOL_TYPES
-namespace warpbag::cpu {
-
-/// One piece of pooling: some bags of a feature (mode none: some positions) and some columns.
-struct pool_job {
-  const feature_record& feature;
-  const table_record& table;
-  index_type ids_type;
-  dtype output_type;
-  bool bad_ids_are_zero_rows;
-  std::int64_t chunk;
-  std::int64_t first_column;
-  std::int64_t last_column;
-  float* totals;          // [padded dim] scratch, for bags of more than one block
-  std::int32_t* winners;  // the same, mode max
-};
-
-/// Up to 64 lookups of a bag; those that add nothing are left out.
-struct lookup_block {
-  std::int64_t bag;
-  std::int64_t counted;  // lookups of the bag so far that count in a mean
-  bool first;            // block of its bag
-  bool last;
-  int size;
-  const void* rows[numerics::block_occurrences];  // nullptr: a row of zeros (mode max)
-  float weights[numerics::block_occurrences];
-  std::int32_t positions[numerics::block_occurrences];  // within the bag
-};
-
-}  // namespace warpbag::cpu
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace warpbag::cpu::HWY_NAMESPACE {
 
-/// Walks the blocks of bags [bag, last_bag), resolving ids to rows.
+/// Rounds columns [first, last) of a scratch row to nearest even.
+HWY_INLINE void narrow_columns(const float* from, dtype type, void* to, std::int64_t to_row,
+                               std::int64_t first, std::int64_t last) {
+  const auto narrow = [&](auto* typed) HWY_ATTR {
+    narrow_row(from + first, typed + to_row + first, last - first);
+  };
+  switch (type) {
+    case dtype::f32: narrow(static_cast<float*>(to)); return;
+    case dtype::f16: narrow(static_cast<f16*>(to)); return;
+    case dtype::bf16: narrow(static_cast<bf16*>(to)); return;
+  }
+}
+
+/// pool_bag(rows, bag, begin, end, pooled) for each bag of the chunk.
+template <typename Row, typename Index, typename PoolBag>
+HWY_INLINE void for_each_bag(const pool_job& job, PoolBag pool_bag) {
+  const feature_record& feature = job.feature;
+  const bag_range range = bags_of_chunk<Index>(feature, job.chunk);
+  if (range.first == range.last) return;
+  const bag_positions<Index> bags(feature);
+  const lookups<Row, Index> rows(job, bags.end(range.last - 1));
+  const bool in_place = job.output_type == dtype::f32;
+  for (std::int64_t bag = range.first; bag < range.last; ++bag) {
+    const std::int64_t output = bag * feature.output_stride;
+    float* const pooled = in_place ? static_cast<float*>(feature.output) + output : job.pooled;
+    pool_bag(rows, bag, bags.begin(bag), bags.end(bag), pooled);
+    if (!in_place) {
+      narrow_columns(pooled, job.output_type, feature.output, output, job.first_column,
+                     job.last_column);
+    }
+  }
+}
+
+template <typename Row, typename Index, bool Weighted>
+void sum_bags(const pool_job& job) {
+  const feature_record& feature = job.feature;
+  const Index* const ids = static_cast<const Index*>(feature.ids);
+  const auto pool_bag = [&](const lookups<Row, Index>& rows, std::int64_t, std::int64_t begin,
+                            std::int64_t end, float* pooled) HWY_ATTR {
+    const std::int64_t counted =
+        feature.mode == pooling_mode::mean
+            ? counted_lookups(ids + begin, end - begin, job.table, job.bad_ids_are_zero_rows)
+            : 0;
+    pool_strips(job.first_column, job.last_column,
+                sum_strip<Row, Index, Weighted>{rows, feature.weights, begin, end,
+                                                static_cast<float>(counted), pooled});
+  };
+  for_each_bag<Row, Index>(job, pool_bag);
+}
+
 template <typename Row, typename Index>
-class block_walker {
- public:
-  block_walker(const pool_job& job, bag_range bags)
-      : job_(job),
-        bags_(job.feature),
-        ids_(static_cast<const Index*>(job.feature.ids)),
-        bag_(bags.first),
-        last_bag_(bags.last) {
-    if (bag_ < last_bag_) enter_bag();
-  }
+void max_bags(const pool_job& job) {
+  std::int32_t* const max_positions = job.feature.max_positions;
+  const std::size_t winners_bytes =
+      static_cast<std::size_t>(job.last_column - job.first_column) * sizeof(std::int32_t);
+  const auto pool_bag = [&](const lookups<Row, Index>& rows, std::int64_t bag, std::int64_t begin,
+                            std::int64_t end, float* pooled) HWY_ATTR {
+    pool_strips(
+        job.first_column, job.last_column,
+        max_strip<Row, Index>{rows, job.bad_ids_are_zero_rows, begin, end, pooled, job.winners});
+    if (max_positions == nullptr) return;
+    std::memcpy(max_positions + bag * job.table.dim + job.first_column,
+                job.winners + job.first_column, winners_bytes);
+  };
+  for_each_bag<Row, Index>(job, pool_bag);
+}
 
-  /// False when there are no more blocks.
-  bool next(lookup_block& block) {
-    if (bag_ == last_bag_) return false;
-    block.bag = bag_;
-    block.first = position_ == begin_;
-    block.size = 0;
-    const std::int64_t stop = std::min(position_ + std::int64_t{numerics::block_occurrences}, end_);
-    for (; position_ < stop; ++position_) add(block);
-    block.counted = counted_;
-    block.last = position_ == end_;
-    if (block.last && ++bag_ < last_bag_) enter_bag();
-    return true;
+/// Loads a strip of vectors before it stores them: stores between the loads would hold these back
+/// (8 % of a copy).
+HWY_INLINE void copy_bytes(const std::uint8_t* from, std::uint8_t* to, std::int64_t bytes) {
+  const hn::ScalableTag<std::uint8_t> tag;
+  constexpr auto step = static_cast<std::int64_t>(hn::MaxLanes(tag));
+  constexpr int vectors = 8;
+  std::int64_t done = 0;
+  for (; done + vectors * step <= bytes; done += vectors * step) {
+    hn::Vec<decltype(tag)> strip[vectors];
+    for (int k = 0; k < vectors; ++k) strip[k] = hn::LoadU(tag, from + done + k * step);
+    for (int k = 0; k < vectors; ++k) hn::StoreU(strip[k], tag, to + done + k * step);
   }
-
- private:
-  void enter_bag() {
-    begin_ = position_ = bags_.begin(bag_);
-    end_ = bags_.end(bag_);
-    counted_ = 0;
-  }
-
-  void add(lookup_block& block) {
-    const std::int64_t id = ids_[position_];
-    const lookup_kind kind = classify(id, job_.table.num_rows, job_.table.padding_idx);
-    const bool zero_row = kind == lookup_kind::bad && job_.bad_ids_are_zero_rows;
-    counted_ += kind == lookup_kind::live || zero_row ? 1 : 0;
-    if (kind != lookup_kind::live && !(zero_row && job_.feature.mode == pooling_mode::max)) return;
-    const auto slot = static_cast<std::size_t>(block.size);
-    block.rows[slot] = zero_row ? nullptr
-                                : static_cast<const Row*>(job_.table.rows) +
-                                      id * job_.table.row_stride + job_.first_column;
-    if (job_.feature.weights != nullptr) block.weights[slot] = job_.feature.weights[position_];
-    block.positions[slot] = static_cast<std::int32_t>(position_ - begin_);
-    block.size += 1;
-  }
-
-  const pool_job& job_;
-  bag_positions<Index> bags_;
-  const Index* ids_;
-  std::int64_t bag_;
-  std::int64_t last_bag_;
-  std::int64_t begin_ = 0;
-  std::int64_t position_ = 0;
-  std::int64_t end_ = 0;
-  std::int64_t counted_ = 0;
-};
-
-/// A block being pooled and the one after it. Column j of a strip is relative to first_column.
-template <typename Row>
-struct block_strip {
-  const pool_job& job;
-  const lookup_block& current;
-  const lookup_block& next;
-
-  std::int64_t output_index(std::int64_t j) const {
-    return current.bag * job.feature.output_stride + job.first_column + j;
-  }
-  void prefetch_next(std::int64_t j, int i) const {
-    if (j != 0 || i >= next.size) return;
-    prefetch_row(next.rows[i], (job.last_column - job.first_column) * std::int64_t{sizeof(Row)});
-  }
-  template <bool Partial>
-  static HWY_INLINE floats load_part(const Row* row, std::int64_t count) {
-    if constexpr (Partial) return load_first(row, count);
-    return load(row);
-  }
-};
-
-template <typename Row, bool Weighted>
-struct sum_strip : block_strip<Row> {
-  template <int Vectors, bool Partial>
-  HWY_INLINE void at(std::int64_t j, std::int64_t count) const {
-    const lookup_block& block = this->current;
-    floats sums[std::size_t{Vectors}];
-    for (int k = 0; k < Vectors; ++k) sums[k] = hn::Zero(float_lanes);
-    for (int i = 0; i < block.size; ++i) {
-      this->prefetch_next(j, i);
-      const Row* const row = static_cast<const Row*>(block.rows[i]) + j;
-      const floats weight = hn::Set(float_lanes, Weighted ? block.weights[i] : 1.0F);
-      for (int k = 0; k < Vectors; ++k) {
-        const floats x =
-            block_strip<Row>::template load_part<Partial>(row + k * lanes_per_vector, count);
-        sums[k] = Weighted ? fused_multiply_add(weight, x, sums[k]) : hn::Add(sums[k], x);
-      }
-    }
-    for (int k = 0; k < Vectors; ++k) finish(sums[k], j + k * lanes_per_vector, count);
-  }
-
-  HWY_INLINE void finish(floats sum, std::int64_t j, std::int64_t count) const {
-    const lookup_block& block = this->current;
-    float* const total = this->job.totals + j;
-    const floats before = block.first ? hn::Zero(float_lanes) : hn::LoadU(float_lanes, total);
-    floats x = hn::Add(before, sum);
-    if (!block.last) {
-      hn::StoreU(x, float_lanes, total);
-      return;
-    }
-    if (this->job.feature.mode == pooling_mode::mean && block.counted > 0) {
-      x = hn::Div(x, hn::Set(float_lanes, static_cast<float>(block.counted)));
-    }
-    store_as(x, this->job.output_type, this->job.feature.output, this->output_index(j), count);
-  }
-};
-
-template <typename Row>
-struct max_strip : block_strip<Row> {
-  template <int Vectors, bool Partial>
-  HWY_INLINE void at(std::int64_t j, std::int64_t count) const {
-    const lookup_block& block = this->current;
-    const hn::Rebind<std::int32_t, float_tag> words;
-    for (int k = 0; k < Vectors; ++k) {
-      const std::int64_t column = j + k * lanes_per_vector;
-      float* const total = this->job.totals + column;
-      std::int32_t* const winner = this->job.winners + column;
-      floats best = block.first ? hn::Zero(float_lanes) : hn::LoadU(float_lanes, total);
-      auto won = block.first ? hn::Set(words, -1) : hn::LoadU(words, winner);
-      for (int i = 0; i < block.size; ++i) {
-        if (k == 0) this->prefetch_next(j, i);
-        const Row* const row = static_cast<const Row*>(block.rows[i]);
-        const floats x = row == nullptr
-                             ? hn::Zero(float_lanes)
-                             : block_strip<Row>::template load_part<Partial>(row + column, count);
-        const auto none_yet = hn::Lt(won, hn::Zero(words));
-        const auto wins = hn::Or(hn::Gt(x, best), hn::RebindMask(float_lanes, none_yet));
-        best = hn::IfThenElse(wins, x, best);
-        won = hn::IfThenElse(hn::RebindMask(words, wins), hn::Set(words, block.positions[i]), won);
-      }
-      hn::StoreU(best, float_lanes, total);
-      hn::StoreU(won, words, winner);
-      if (block.last) finish(best, column, count);
-    }
-  }
-
-  HWY_INLINE void finish(floats best, std::int64_t column, std::int64_t count) const {
-    const feature_record& feature = this->job.feature;
-    store_as(best, this->job.output_type, feature.output, this->output_index(column), count);
-    if (feature.max_positions == nullptr) return;
-    std::memcpy(feature.max_positions + this->current.bag * this->job.table.dim +
-                    this->job.first_column + column,
-                this->job.winners + column, static_cast<std::size_t>(count) * sizeof(std::int32_t));
-  }
-};
-
-template <typename Row, typename Index, typename Strip>
-void pool_bags(const pool_job& job) {
-  block_walker<Row, Index> blocks(job, bags_of_chunk<Index>(job.feature, job.chunk));
-  lookup_block pair[2];
-  lookup_block* block = &pair[0];
-  lookup_block* next = &pair[1];
-  bool more = blocks.next(*block);
-  while (more) {
-    next->size = 0;
-    more = blocks.next(*next);
-    const Strip strip{{job, *block, *next}};
-    for (int i = block->size; i < next->size; ++i) strip.prefetch_next(0, i);
-    for_each_strip(0, job.last_column - job.first_column, strip);
-    std::swap(block, next);
-  }
+  for (; done + step <= bytes; done += step)
+    hn::StoreU(hn::LoadU(tag, from + done), tag, to + done);
+  if (done < bytes) std::memcpy(to + done, from + done, static_cast<std::size_t>(bytes - done));
 }
 
 /// Mode none copies row after row of the chunk's positions; those of bad ids, and those beyond the
 /// last bag, are rows of zeros.
-template <typename Row>
-struct copy_strip {
-  const Row* row;  // nullptr: zeros
-  const pool_job& job;
-  std::int64_t position;
-
-  template <int Vectors, bool Partial>
-  HWY_INLINE void at(std::int64_t j, std::int64_t count) const {
-    for (int k = 0; k < Vectors; ++k) {
-      const std::int64_t column = j + k * lanes_per_vector;
-      const floats x = row == nullptr
-                           ? hn::Zero(float_lanes)
-                           : block_strip<Row>::template load_part<Partial>(row + column, count);
-      store_as(x, job.output_type, job.feature.output,
-               position * job.feature.output_stride + column, count);
-    }
-  }
-};
-
 template <typename Row, typename Index>
 void copy_rows(const pool_job& job) {
-  const Index* const ids = static_cast<const Index*>(job.feature.ids);
-  const std::int64_t covered = bag_positions<Index>(job.feature).covered();
+  constexpr dtype row_type = std::is_same_v<Row, float> ? dtype::f32
+                             : std::is_same_v<Row, f16> ? dtype::f16
+                                                        : dtype::bf16;
+  const feature_record& feature = job.feature;
+  const Index* const ids = static_cast<const Index*>(feature.ids);
+  const std::int64_t dim = job.table.dim;
+  const std::int64_t row_bytes = dim * std::int64_t{sizeof(Row)};
+  const std::int64_t covered = bag_positions<Index>(feature).covered();
   const auto row_at = [&](std::int64_t position) -> const Row* {
     if (position >= covered) return nullptr;
     const std::int64_t id = ids[position];
     const bool bad = classify(id, job.table.num_rows, -1) == lookup_kind::bad;
     return bad ? nullptr : static_cast<const Row*>(job.table.rows) + id * job.table.row_stride;
   };
-  constexpr std::int64_t rows_ahead = 8;
+  // What is written misses the caches too.
+  const std::int64_t ahead = tuning::rows_ahead(2 * row_bytes);
   const std::int64_t first = job.chunk * lookups_per_chunk;
-  const std::int64_t last = std::min(first + lookups_per_chunk, job.feature.num_ids);
+  const std::int64_t last = std::min(first + lookups_per_chunk, feature.num_ids);
   for (std::int64_t position = first; position < last; ++position) {
-    const Row* const ahead = position + rows_ahead < last ? row_at(position + rows_ahead) : nullptr;
-    if (ahead != nullptr) prefetch_row(ahead, job.table.dim * std::int64_t{sizeof(Row)});
-    for_each_strip(0, job.table.dim, copy_strip<Row>{row_at(position), job, position});
+    if (position + ahead < last) prefetch_row(row_at(position + ahead), row_bytes);
+    const Row* const row = row_at(position);
+    const std::int64_t output = position * feature.output_stride;
+    if (row != nullptr && job.output_type == row_type) {
+      copy_bytes(reinterpret_cast<const std::uint8_t*>(row),
+                 reinterpret_cast<std::uint8_t*>(static_cast<Row*>(feature.output) + output),
+                 row_bytes);
+      continue;
+    }
+    if (row == nullptr) {
+      std::fill_n(job.pooled, dim, 0.0F);
+    } else {
+      widen_row(row, job.pooled, dim, padded(dim));
+    }
+    narrow_columns(job.pooled, job.output_type, feature.output, output, 0, dim);
   }
 }
 
@@ -268,13 +146,13 @@ template <typename Row, typename Index>
 void pool_typed(const pool_job& job) {
   switch (job.feature.mode) {
     case pooling_mode::none: copy_rows<Row, Index>(job); return;
-    case pooling_mode::max: pool_bags<Row, Index, max_strip<Row>>(job); return;
+    case pooling_mode::max: max_bags<Row, Index>(job); return;
     case pooling_mode::sum:
     case pooling_mode::mean:
       if (job.feature.weights != nullptr) {
-        pool_bags<Row, Index, sum_strip<Row, true>>(job);
+        sum_bags<Row, Index, true>(job);
       } else {
-        pool_bags<Row, Index, sum_strip<Row, false>>(job);
+        sum_bags<Row, Index, false>(job);
       }
       return;
   }
@@ -307,7 +185,7 @@ HWY_EXPORT(run_pool_job);
 
 namespace {
 
-constexpr std::int64_t columns_per_part = 32;  // two cache lines of fp32
+using tuning::columns_per_part;
 
 /// Into how many ranges of columns the chunks of a feature are cut: 1, but for a feature with a bag
 /// so long that the chunk it is in would keep one thread busy alone.

@@ -12,6 +12,7 @@
 #include "cpu/backend.hpp"
 #include "cpu/gradient_rows.hpp"
 #include "cpu/gradient_sum-inl.hpp"
+#include "cpu/nested_sum-inl.hpp"
 #include "cpu/row_update-inl.hpp"
 
 #ifndef WARPBAG_CPU_REDUCE_TYPES
@@ -137,24 +138,45 @@ class run_finisher {
   bool has_partials_ = false;
 };
 
+/// Sums runs one after another; those that fit a window are looked up some way ahead.
 template <typename Gradient>
 void reduce_runs(const reduce_job& job) {
-  constexpr std::int64_t runs_ahead = 4;
-  const std::int64_t dim = job.batch.tables[job.table].dim;
+  const table_record& table = job.batch.tables[job.table];
   const std::uint32_t* const begins = job.arrays.run_begins;
-  const std::uint32_t* const positions = job.arrays.positions;
+  const std::int64_t gradient_bytes = table.dim * std::int64_t{sizeof(Gradient)};
+  const std::int64_t ahead = tuning::rows_ahead(gradient_bytes);
   const gradient_rows gradients(job.batch, job.arrays);
   const run_finisher finisher(job.batch, job.arrays, job.table, job.rows);
+  const auto size_of_run = [&](std::int64_t run) {
+    return std::int64_t{begins[run + 1]} - std::int64_t{begins[run]};
+  };
+  const std::int64_t longest_windowed =
+      occurrence_window::serves(job.batch, job.table)
+          ? std::min(job.longest_run, occurrence_window::longest_run)
+          : 0;
+  occurrence_window window(gradients, job.arrays, begins[job.last_run]);
+  std::int64_t next_run = job.first_run;  // to be looked up
+  std::int64_t used = 0;                  // of the window
   for (std::int64_t run = job.first_run; run < job.last_run; ++run) {
-    if (run + runs_ahead < job.last_run) {
-      finisher.prefetch(run + runs_ahead);
-      prefetch_row(gradients.gradient(gradients.find(positions[begins[run + runs_ahead]])),
-                   dim * std::int64_t{sizeof(Gradient)});
+    while (next_run < job.last_run &&
+           (next_run <= run || std::max(next_run - run, window.filled() - used) < ahead)) {
+      finisher.prefetch(next_run);
+      if (size_of_run(next_run) <= longest_windowed) {
+        window.add_run(begins[next_run], begins[next_run + 1],
+                       [&](const void* row) { prefetch_row(row, gradient_bytes); });
+      }
+      ++next_run;
     }
-    const std::int64_t count = begins[run + 1] - begins[run];
-    if (count > job.longest_run) continue;
-    sum_occurrences<Gradient>(gradients, positions + begins[run], count, dim, job.rows,
-                              job.rows.gradient);
+    const std::int64_t size = size_of_run(run);
+    if (size > job.longest_run) continue;
+    windowed_run windowed;
+    if (size <= longest_windowed && window.get(used, size, windowed)) {
+      for_each_strip(0, table.dim, nested_strip<Gradient>{windowed, job.rows.gradient});
+    } else {
+      sum_occurrences<Gradient>(gradients, job.arrays.positions + begins[run], size, table.dim,
+                                job.rows, job.rows.gradient);
+    }
+    if (size <= longest_windowed) used += size;
     finisher.finish(run);
   }
 }
@@ -218,7 +240,7 @@ HWY_EXPORT(run_finish_job);
 
 namespace {
 
-constexpr std::int64_t occurrences_per_chunk = 512;
+using tuning::occurrences_per_chunk;
 
 struct run_chunks {
   std::int64_t first_run;
@@ -293,8 +315,8 @@ void cpu_backend::zero_dense(const table_record& table) {
 std::int64_t cpu_backend::longest_run_of_a_thread() const {
   if (threads_.num_threads() == 1) return INT64_MAX;
   const std::int64_t occurrences = workspace_.arrays().run_begins[num_runs_];
-  return std::max<std::int64_t>(2048,
-                                occurrences / (long_runs_per_thread * threads_.num_threads()));
+  return std::max(tuning::shortest_long_run,
+                  occurrences / (tuning::long_runs_per_thread * threads_.num_threads()));
 }
 
 void cpu_backend::note_long_runs(std::size_t table, std::int64_t first_run, std::int64_t last_run,

@@ -50,14 +50,15 @@ template <typename Row>
 void renormalize(const renormalize_job& job) {
   const std::int64_t dim = job.table.dim;
   const numerics::norm_kind kind = numerics::norm_kind_of(job.table.norm_type);
-  constexpr std::int64_t rows_ahead = 8;
+  const std::int64_t row_bytes = dim * std::int64_t{sizeof(Row)};
+  const std::int64_t rows_ahead = tuning::rows_ahead(row_bytes);
   const auto row_at = [&](std::int64_t i) {
     return static_cast<Row*>(job.table.rows) +
            (job.rows[i] - job.table.first_row) * job.table.row_stride;
   };
   for (std::int64_t i = 0; i < job.num_rows; ++i) {
     if (i + rows_ahead < job.num_rows) {
-      prefetch_row(row_at(i + rows_ahead), dim * std::int64_t{sizeof(Row)});
+      prefetch_row(row_at(i + rows_ahead), row_bytes);
     }
     Row* const row = row_at(i);
     widen_row(row, job.scratch, dim, padded(dim));
@@ -89,7 +90,7 @@ namespace warpbag::cpu {
 HWY_EXPORT(run_renormalize_job);
 
 void cpu_backend::renormalize_rows(const problem& problem) {
-  constexpr std::int64_t rows_per_chunk = 512;
+  using tuning::rows_per_chunk;
   const workspace_arrays& arrays = workspace_.arrays();
   for_each_chunk(
       problem.tables.size(),

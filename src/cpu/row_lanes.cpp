@@ -13,7 +13,7 @@ using operations::row_reduction;
 
 namespace {
 
-constexpr std::int64_t rows_per_chunk = 256;
+using tuning::rows_per_chunk;
 
 float element(const void* data, dtype type, std::int64_t index) {
   switch (type) {

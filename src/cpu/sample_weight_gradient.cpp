@@ -52,7 +52,7 @@ void sample_weights(const sample_weight_job& job) {
   const Index* const ids = static_cast<const Index*>(feature.ids);
   const std::int64_t row_bytes =
       table.row_stride * static_cast<std::int64_t>(size_of(table.row_type));
-  constexpr std::int64_t rows_ahead = 8;
+  const std::int64_t rows_ahead = tuning::rows_ahead(row_bytes);
   const auto is_live = [&](std::int64_t position) {
     return classify(ids[position], table.num_rows, table.padding_idx) == lookup_kind::live;
   };

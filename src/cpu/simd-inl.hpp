@@ -9,11 +9,13 @@
 #define WARPBAG_CPU_SIMD_INL_HPP
 #endif
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
+#include "cpu/tuning.hpp"
 #include "hwy/highway.h"
 #include "numerics/float_formats.hpp"
 #include "numerics/lane_reduction.hpp"
@@ -114,23 +116,6 @@ HWY_INLINE void store_first(floats x, Stored* to, std::int64_t count) {
   std::memcpy(to, some, static_cast<std::size_t>(count) * sizeof(Stored));
 }
 
-/// Stores `count` (1 ... lanes_per_vector) elements at element `index` of memory of a type known at
-/// run time.
-HWY_INLINE void store_as(floats x, dtype type, void* to, std::int64_t index, std::int64_t count) {
-  const auto put = [&](auto* typed) HWY_ATTR {
-    if (count == lanes_per_vector) {
-      store(x, typed + index);
-    } else {
-      store_first(x, typed + index, count);
-    }
-  };
-  switch (type) {
-    case dtype::f32: put(static_cast<float*>(to)); return;
-    case dtype::f16: put(static_cast<f16*>(to)); return;
-    case dtype::bf16: put(static_cast<bf16*>(to)); return;
-  }
-}
-
 /// Widens a row into fp32 scratch of padded(dim) floats and fills the padding with zeros.
 template <typename Stored>
 HWY_INLINE void widen_row(const Stored* from, float* to, std::int64_t dim,
@@ -207,12 +192,14 @@ HWY_INLINE void for_each_strip(std::int64_t first, std::int64_t last, const Stri
   if (j < last) strip.template at<1, true>(j, last - j);
 }
 
-/// Asks for the cache lines of a row that will be read soon. Long rows: their first KiB, the rest
-/// is for the hardware's own streams.
+/// Asks for the cache lines of a row that will be read soon, or for the first of them.
 HWY_INLINE void prefetch_row(const void* row, std::int64_t bytes) {
-  const char* const first = static_cast<const char*>(row);
-  for (std::int64_t offset = 0; offset < bytes && offset < 1024; offset += 64) {
-    __builtin_prefetch(first + offset);
+  const auto begin = reinterpret_cast<std::uintptr_t>(row);
+  const std::uintptr_t end =
+      begin + static_cast<std::uintptr_t>(std::min(bytes, tuning::most_bytes_asked_for));
+  constexpr std::uintptr_t line_bytes = tuning::cache_line_bytes;
+  for (std::uintptr_t line = begin & ~(line_bytes - 1); line < end; line += line_bytes) {
+    __builtin_prefetch(reinterpret_cast<const void*>(line));
   }
 }
 

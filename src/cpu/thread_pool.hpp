@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <mutex>
@@ -45,21 +44,25 @@ class thread_pool {
 
   void run(std::int64_t count, void* body, invoke_function invoke);
   void work(int thread) noexcept;
-  void wait_for_loops(int thread, const std::stop_token& stop);
+  void serve(int thread);
+  std::uint32_t wait_while(const std::atomic<std::uint32_t>& word, std::uint32_t value) const;
 
   int num_threads_;
-  std::mutex mutex_;
-  std::condition_variable_any loop_started_;
-  std::condition_variable loop_ended_;
-  std::uint64_t loop_number_ = 0;  // of the last loop started
-  int workers_busy_ = 0;
-  std::exception_ptr failure_;
+  int spins_;  // looks at a word before the thread sleeps on it
 
-  // The loop: written under the mutex while no worker is busy.
+  // The loop: written while it is closed and nobody is at work in it.
   std::int64_t count_ = 0;
   void* body_ = nullptr;
   invoke_function invoke_ = nullptr;
   std::atomic<std::int64_t> next_index_{0};
+
+  /// A worker joins a loop that is open; one that wakes too late is not waited for.
+  static constexpr std::uint32_t open = std::uint32_t{1} << 31;
+  std::atomic<std::uint32_t> loop_state_{0};   // `open`, and how many workers have joined
+  std::atomic<std::uint32_t> loop_number_{0};  // of the last loop begun: what workers sleep on
+  std::atomic<bool> stopping_{false};
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;
 
   std::vector<std::jthread> workers_;
 };

@@ -30,8 +30,8 @@ namespace warpbag::cpu::HWY_NAMESPACE {
 
 template <typename Value>
 void update_from(const update_job& job) {
-  constexpr std::int64_t rows_ahead = 4;
   const std::int64_t dim = job.table.dim;
+  const std::int64_t rows_ahead = tuning::rows_ahead(dim * std::int64_t{sizeof(Value)});
   const operations::gradient_record& gradient = job.table.gradient;
   const row_optimizer optimizer(job.table);
   for (std::int64_t i = job.first; i < job.last; ++i) {
@@ -61,7 +61,7 @@ HWY_EXPORT(run_update_job);
 
 namespace {
 
-constexpr std::int64_t rows_per_chunk = 256;
+using tuning::rows_per_chunk;
 
 void advance_tables(const problem& problem, operations::gradient_form form) {
   for (const table_record& table : problem.tables) {

@@ -5,12 +5,13 @@
 #include <bit>
 
 #include "cpu/radix_sort.hpp"
+#include "cpu/tuning.hpp"
 
 namespace warpbag::cpu {
 
 namespace {
 
-constexpr std::size_t cache_line_bytes = 64;
+constexpr std::size_t alignment = tuning::cache_line_bytes;  // threads share no line
 
 /// Hands out the arrays of a block one after another; with base nullptr it only adds up the bytes.
 class block_cutter {
@@ -23,7 +24,7 @@ class block_cutter {
   }
   void* take_bytes(std::size_t bytes) {
     void* const result = base_ == nullptr ? nullptr : base_ + used_;
-    used_ += (bytes + cache_line_bytes - 1) & ~(cache_line_bytes - 1);
+    used_ += (bytes + alignment - 1) & ~(alignment - 1);
     return result;
   }
   std::size_t used() const { return used_; }
@@ -81,7 +82,7 @@ void workspace::reserve(const problem_limits& limits) {
   if (block_ != nullptr && within(limits, limits_)) return;
   const problem_limits wanted = united(limits_, limits);
   const std::size_t bytes = bytes_for(wanted, num_threads_);
-  void* const block = memory_.allocate(bytes, cache_line_bytes, nullptr);
+  void* const block = memory_.allocate(bytes, alignment, nullptr);
   if (block_ != nullptr) memory_.deallocate(block_, block_bytes_, nullptr);
   block_ = block;
   block_bytes_ = bytes;

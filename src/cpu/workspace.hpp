@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/tuning.hpp"
 #include "numerics/gradient_tree.hpp"
 #include "operations/problem.hpp"
 #include "warpbag/memory_resource.hpp"
@@ -31,8 +32,7 @@ inline constexpr int rows_per_thread = 3 + open_sums;
 /// Floats of a scratch row: dim rounded up to a whole round of the 32 lanes of N4, 4 elements each.
 constexpr std::int64_t padded(std::int64_t dim) { return (dim + 127) / 128 * 128; }
 
-/// Widest digit of the radix sort.
-inline constexpr int max_digit_bits = 11;
+using tuning::max_digit_bits;
 
 struct workspace_arrays {
   void* sort_items[2];             // [positions] of 8 or 16 bytes

@@ -7,7 +7,7 @@ namespace warpbag::cpu {
 
 void cpu_backend::write_rows(const table_record& table, const std::int64_t* rows,
                              std::int64_t count, const void* values) {
-  constexpr std::int64_t rows_per_chunk = 256;
+  using tuning::rows_per_chunk;
   const auto element_bytes = static_cast<std::int64_t>(size_of(table.row_type));
   const std::int64_t row_bytes = table.dim * element_bytes;
   const std::int64_t stride_bytes = table.row_stride * element_bytes;

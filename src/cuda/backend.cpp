@@ -49,20 +49,19 @@ unsigned long long cuda_backend::capture() const {
 void cuda_backend::pack_records(const problem& problem) {
   packed_.resize(record_words(std::ssize(problem.tables), std::ssize(problem.features)));
   std::uint64_t* const features = append(packed_.data(), problem.tables);
-  std::uint64_t* warps = append(features, problem.features);
+  std::uint64_t* words = append(features, problem.features);
   auto* const on_device = part<std::uint64_t>(layout_.records);
   kernels::device_problem& records = context_.problem;
   records.tables = reinterpret_cast<const operations::table_record*>(on_device);
   records.features =
       reinterpret_cast<const operations::feature_record*>(on_device + (features - packed_.data()));
-  std::uint64_t* warps_on_device = on_device + (warps - packed_.data());
+  pool_shares_.resize(problem.features.size() + 1);
   for (std::size_t part = 0; part < num_pool_parts; ++part) {
-    const std::span<std::uint64_t> first_warp(warps, problem.features.size() + 1);
-    count_pool_warps(problem, part, first_warp);
-    context_.pool_first_warp[part] = reinterpret_cast<const std::int64_t*>(warps_on_device);
-    context_.pool_warps[part] = static_cast<std::int64_t>(first_warp.back());
-    warps += first_warp.size();
-    warps_on_device += first_warp.size();
+    context_.pool_warps[part] =
+        share_pool_warps(problem, part, context_.num_multiprocessors, pool_shares_);
+    context_.pool_shares[part] =
+        reinterpret_cast<const kernels::pool_share*>(on_device + (words - packed_.data()));
+    words = append(words, std::span<const kernels::pool_share>(pool_shares_));
   }
 }
 

@@ -76,6 +76,7 @@ class cuda_backend final : public operations::backend {
   std::vector<std::uint64_t> routing_;   // the same of an operation between ranks
   std::vector<std::uint64_t> uploaded_;  // records on the device, as this stream's work goes
   unsigned long long uploaded_in_ = 0;   // the capture they were uploaded in, 0: none
+  std::vector<kernels::pool_share> pool_shares_;  // of a part, while they are packed
 };
 
 template <typename Value>

@@ -45,8 +45,11 @@ kernels::device_occurrences run(const launch_context& context, const operations:
     const auto make_keys = problem.ids_type == index_type::i32
                                ? kernels::make_keys_kernel<std::int32_t, Key>
                                : kernels::make_keys_kernel<std::int64_t, Key>;
-    make_keys<<<blocks, block_threads, 0, context.stream>>>(context.problem, sorted.keys.Current(),
-                                                            sorted.values.Current());
+    const unsigned key_blocks =
+        grid_blocks(context, problem.total_positions,
+                    block_threads * kernels::deduplicate_policy::keys_per_thread);
+    make_keys<<<key_blocks, block_threads, 0, context.stream>>>(
+        context.problem, sorted.keys.Current(), sorted.values.Current());
     check_launch("make_keys");
     // Keys are in [0, total_rows]: the bits above these are zero.
     sort_pairs(buffers.scratch, buffers.scratch_bytes, sorted, count, key_bits(problem.total_rows),

@@ -2,6 +2,9 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
 
 #include "cuda/current_device.hpp"
 #include "cuda/device_allocation.hpp"
@@ -15,28 +18,62 @@ namespace {
 
 constexpr unsigned block_threads = 256;
 
-/// Page-locked, so that copies run beside the host.
-class pinned_memory {
+/// Page-locked memory, so that copies run beside the host. What is given back is kept for the next
+/// one until the model goes: freeing waits for every device of the process, and with ranks that are
+/// threads another rank's device may be waiting for what this thread has yet to send.
+class pinned_pool {
  public:
-  explicit pinned_memory(std::size_t bytes) {
+  pinned_pool() = default;
+  pinned_pool(const pinned_pool&) = delete;
+  pinned_pool& operator=(const pinned_pool&) = delete;
+  ~pinned_pool() {
+    for (const auto& [bytes, memory] : free_) static_cast<void>(cudaFreeHost(memory));
+  }
+
+  using blocks = std::multimap<std::size_t, std::byte*>;  // by size
+
+  /// A block of `bytes` or more.
+  blocks::node_type take(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const auto fit = free_.lower_bound(bytes);
+    if (fit != free_.end()) return free_.extract(fit);
     void* memory = nullptr;
     WARPBAG_CUDA_TRY(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault));
-    data_ = static_cast<std::byte*>(memory);
+    return free_.extract(free_.emplace(bytes, static_cast<std::byte*>(memory)));
   }
-  pinned_memory(const pinned_memory&) = delete;
-  pinned_memory& operator=(const pinned_memory&) = delete;
-  ~pinned_memory() { static_cast<void>(cudaFreeHost(data_)); }
 
-  std::byte* data() const { return data_; }
+  void give_back(blocks::node_type block) noexcept {
+    const std::lock_guard lock(mutex_);
+    free_.insert(std::move(block));
+  }
 
  private:
-  std::byte* data_ = nullptr;
+  std::mutex mutex_;
+  blocks free_;
+};
+
+class pinned_memory {
+ public:
+  pinned_memory(std::shared_ptr<pinned_pool> pool, std::size_t bytes)
+      : pool_(std::move(pool)), block_(pool_->take(bytes)) {}
+  pinned_memory(const pinned_memory&) = delete;
+  pinned_memory& operator=(const pinned_memory&) = delete;
+  ~pinned_memory() { pool_->give_back(std::move(block_)); }
+
+  std::byte* data() const { return block_.mapped(); }
+
+ private:
+  std::shared_ptr<pinned_pool> pool_;
+  pinned_pool::blocks::node_type block_;
 };
 
 class cuda_twin_memory final : public twin_memory {
  public:
-  cuda_twin_memory(const resources& resources, std::size_t bytes)
-      : stream_(resources.stream), host_(bytes), device_(*resources.memory, bytes, stream_) {
+  cuda_twin_memory(const resources& resources, std::shared_ptr<pinned_pool> pinned,
+                   std::size_t bytes)
+      : stream_(resources.stream),
+        host_(std::move(pinned), bytes),
+        device_(*resources.memory, bytes, stream_) {
     WARPBAG_CUDA_TRY(cudaEventCreateWithFlags(&copied_, cudaEventDisableTiming));
   }
 
@@ -100,7 +137,7 @@ class cuda_model_device final : public model_device {
 
   std::unique_ptr<twin_memory> make_twin_memory(std::size_t bytes) override {
     const cuda::current_device current(resources_.where.ordinal);
-    return std::make_unique<cuda_twin_memory>(resources_, bytes);
+    return std::make_unique<cuda_twin_memory>(resources_, pinned_, bytes);
   }
 
   std::shared_ptr<float> make_zeros(std::size_t count) override {
@@ -132,6 +169,7 @@ class cuda_model_device final : public model_device {
 
  private:
   resources resources_;
+  std::shared_ptr<pinned_pool> pinned_ = std::make_shared<pinned_pool>();
 };
 
 }  // namespace

@@ -40,7 +40,8 @@ kernels::long_run_work divide_long_run_work(divider& parts,
   std::int64_t slots = limits.positions / policy::occurrences_per_slot + 1;
   longs.counters = parts.take<kernels::long_run_counters>(1);
   longs.runs = parts.take<kernels::long_run>(num_long);
-  longs.leaf_begins = parts.take<std::uint32_t>(num_long * numerics::num_slices);
+  const std::int64_t num_cut = limits.positions / (std::int64_t{policy::longest_piece} + 1) + 1;
+  longs.leaf_begins = parts.take<std::uint32_t>(num_cut * numerics::num_slices);
   longs.piece_capacity = slots;
   longs.pieces = parts.take<kernels::piece>(slots * policy::width_classes);
   longs.partial_stride = (limits.max_dim + 3) / 4 * 4;
@@ -82,9 +83,14 @@ kernels::reduction make_reduction(const launch_context& context, const operation
 
 unsigned gradient_blocks(const launch_context& context, const gradient_workspace& workspace,
                          std::int64_t warps) {
-  constexpr int warps_per_block = kernels::gradient_walk_policy::warps_per_block;
+  using walk = kernels::gradient_walk_policy;
   const std::int64_t most = workspace.wide_warps > 0 ? workspace.wide_warps : warps;
-  return grid_blocks(context, std::min(warps, most) / warps_per_block, 1);
+  const std::int64_t wanted = std::min(warps, most) / walk::warps_per_block;
+  // Twice what the device holds: the second half levels out what the first leaves uneven, and more
+  // would find nothing to do, for most batches have far fewer rows than lookups.
+  const std::int64_t enough =
+      std::int64_t{context.num_multiprocessors} * walk::blocks_per_multiprocessor * 2;
+  return static_cast<unsigned>(std::clamp<std::int64_t>(wanted, 1, enough));
 }
 
 std::size_t reduce_gradients_workspace_bytes(const operations::problem_limits& limits) {

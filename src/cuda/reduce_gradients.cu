@@ -12,11 +12,22 @@ namespace {
 
 constexpr unsigned walk_threads =
     kernels::gradient_walk_policy::warps_per_block * kernels::warp_size;
-constexpr int walk_warps = kernels::gradient_walk_policy::warps_per_block;
 
 bool has_form(const operations::problem& problem, operations::gradient_form form) {
   return std::any_of(problem.tables.begin(), problem.tables.end(),
                      [&](const operations::table_record& t) { return t.gradient.form == form; });
+}
+
+kernels::width_classes classes_of(const operations::problem& problem) {
+  kernels::width_classes classes;
+  for (int log_width = 0; log_width <= kernels::widest_class; ++log_width) {
+    const bool present = std::any_of(problem.tables.begin(), problem.tables.end(),
+                                     [&](const operations::table_record& t) {
+                                       return kernels::width_class(t.dim) == log_width;
+                                     });
+    if (present) classes.log_width[classes.count++] = log_width;
+  }
+  return classes;
 }
 
 template <typename Gradient>
@@ -35,8 +46,11 @@ void reduce_long_runs(const launch_context& context, const operations::problem& 
       cut_long_runs<<<grid_blocks(context, most_runs, 1), policy::cut_threads, 0, context.stream>>>(
           work, longs);
   check_launch("cut_long_runs");
-  const dim3 pieces_grid(grid_blocks(context, most_pieces, walk_warps), policy::width_classes);
-  kernels::sum_pieces<Gradient><<<pieces_grid, walk_threads, 0, context.stream>>>(work, longs);
+  const kernels::width_classes classes = classes_of(problem);
+  const dim3 pieces_grid(gradient_blocks(context, {}, most_pieces),
+                         static_cast<unsigned>(classes.count));
+  kernels::sum_pieces<Gradient>
+      <<<pieces_grid, walk_threads, 0, context.stream>>>(work, longs, classes);
   check_launch("sum_pieces");
   std::int64_t most_sums = positions / numerics::block_occurrences + 1;
   for (int level = 0; most_sums > policy::most_sums_in_leaf; ++level) {

@@ -66,9 +66,9 @@ void add_row_lanes(const launch_context& context, const operations::problem& pro
 void write_rows(const launch_context& context, const operations::table_record& table,
                 const std::int64_t* rows, std::int64_t count, const void* values);
 
-/// Writes the first warp of each feature in a part of pool and, behind them, the number of warps.
-void count_pool_warps(const operations::problem& problem, std::size_t part,
-                      std::span<std::uint64_t> first_warp);
+/// Deals the warps of a part of pool to features; shares: [features + 1]. Returns their number.
+std::int64_t share_pool_warps(const operations::problem& problem, std::size_t part,
+                              int num_multiprocessors, std::span<kernels::pool_share> shares);
 void pool(const launch_context& context, const operations::problem& problem);
 void renormalize_rows(const launch_context& context, const operations::problem& problem);
 void sample_weight_gradient(const launch_context& context, const operations::problem& problem);

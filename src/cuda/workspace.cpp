@@ -32,8 +32,8 @@ std::size_t record_words(std::int64_t num_tables, std::int64_t num_features) {
   const std::size_t bytes =
       static_cast<std::size_t>(num_tables) * sizeof(operations::table_record) +
       static_cast<std::size_t>(num_features) * sizeof(operations::feature_record);
-  return bytes / sizeof(std::uint64_t) +
-         num_pool_parts * (static_cast<std::size_t>(num_features) + 1);
+  const std::size_t shares = num_pool_parts * (static_cast<std::size_t>(num_features) + 1);
+  return (bytes + shares * sizeof(kernels::pool_share)) / sizeof(std::uint64_t);
 }
 
 std::size_t routing_record_words(std::int64_t num_tables, std::int64_t num_features) {

@@ -101,6 +101,16 @@ WARPBAG_HOST_DEVICE bool needs_mean_square(optimizer_kind kind) {
   return kind == optimizer_kind::rowwise_adagrad || kind == optimizer_kind::partial_rowwise_adam;
 }
 
+/// rowwise_adagrad: what the row's gradient is multiplied by, from the row's updated state.
+WARPBAG_HOST_DEVICE float rowwise_multiplier(const optimizer_options& options,
+                                             const step_factors& factors, float row_state) {
+  return factors.learning_rate / (square_root(row_state) + options.eps);
+}
+
+WARPBAG_HOST_DEVICE float rowwise_weight(float weight, float gradient, float multiplier) {
+  return fused_multiply_add(-multiplier, gradient, weight);
+}
+
 // ---- one element
 // ----------------------------------------------------------------------------------------------------
 
@@ -176,8 +186,8 @@ WARPBAG_HOST_DEVICE void update_element(const optimizer_options& options,
       x.weight -= factors.learning_rate * gradient / (square_root(x.state[0]) + options.eps);
       return;
     case optimizer_kind::rowwise_adagrad: {
-      const float multiplier = factors.learning_rate / (square_root(row_state) + options.eps);
-      x.weight = fused_multiply_add(-multiplier, gradient, x.weight);
+      const float multiplier = rowwise_multiplier(options, factors, row_state);
+      x.weight = rowwise_weight(x.weight, gradient, multiplier);
       return;
     }
     case optimizer_kind::adam:

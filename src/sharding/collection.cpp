@@ -5,6 +5,7 @@
 
 #include "collection/refuse.hpp"
 #include "collection/validate.hpp"
+#include "sharding/counting_resource.hpp"
 #include "sharding/step.hpp"
 
 namespace warpbag {
@@ -36,6 +37,8 @@ struct sharded_embedding_bag_collection::implementation {
       : resources_(collection::completed(given_resources)),
         plan(given_plan),
         access(operations::make_device_access(resources_)),
+        scratch(*resources_.memory),
+        scratch_access(operations::make_device_access(scratch_resources())),
         configured(std::move(tables), std::move(features), options),
         layout(checked(given_plan), configured.tables()),
         ranks(std::move(given_ranks)) {
@@ -56,17 +59,19 @@ struct sharded_embedding_bag_collection::implementation {
     }
     const std::uint64_t schema =
         sharding::schema_of(plan, configured.tables(), configured.features(), options);
-    step.emplace(resources_, layout, *shards, configured, *access, ranks, schema);
+    step.emplace(scratch_resources(), layout, *shards, configured, *scratch_access, ranks, schema);
+  }
+
+  /// What steps run with: their memory is counted.
+  resources scratch_resources() {
+    resources counted = resources_;
+    counted.memory = &scratch;
+    return counted;
   }
 
   const sharding_plan& checked(const sharding_plan& given) const {
     validate(given, configured.tables());
-    for (const table_plan& table : given.tables) {
-      if (table.exchange == row_exchange::rows) continue;
-      collection::refuse("table \"", table.table, "\": exchange ", to_string(table.exchange),
-                         " is planned and costed, but no collection follows it yet; exchange rows ",
-                         "is exact");
-    }
+    sharding::check_exchange(given, configured.features(), configured.options());
     return given;
   }
 
@@ -87,6 +92,8 @@ struct sharded_embedding_bag_collection::implementation {
   resources resources_;
   sharding_plan plan;
   std::unique_ptr<operations::device_access> access;  // outlives all memory below
+  sharding::counting_resource scratch;
+  std::unique_ptr<operations::device_access> scratch_access;  // likewise
   collection::configured_tables configured;
   sharding::layout layout;
   std::shared_ptr<transport> ranks;
@@ -108,6 +115,10 @@ sharded_embedding_bag_collection& sharded_embedding_bag_collection::operator=(
     sharded_embedding_bag_collection&&) noexcept = default;
 sharded_embedding_bag_collection::~sharded_embedding_bag_collection() = default;
 
+void sharded_embedding_bag_collection::reserve(std::span<const jagged_view> bags) {
+  implementation_->step->reserve(bags);
+}
+
 void sharded_embedding_bag_collection::prefetch(std::span<const jagged_view> bags) {
   auto& self = *implementation_;
   self.step->prefetch(bags);
@@ -123,8 +134,35 @@ void sharded_embedding_bag_collection::backward(std::span<const jagged_view> bag
                                                 std::span<const const_tensor_view> output_gradients,
                                                 std::span<float* const> weight_gradients) {
   auto& self = *implementation_;
-  self.step->backward(bags, output_gradients, weight_gradients, self.rates_hash());
+  self.step->backward(bags, output_gradients, collection::fused_target{}, weight_gradients,
+                      self.rates_hash());
 }
+
+void sharded_embedding_bag_collection::backward_sparse(
+    std::span<const jagged_view> bags, std::span<const const_tensor_view> output_gradients,
+    std::span<const sparse_gradient> gradients, std::span<float* const> weight_gradients) {
+  auto& self = *implementation_;
+  self.step->backward(bags, output_gradients, gradients, weight_gradients, self.rates_hash());
+}
+
+void sharded_embedding_bag_collection::backward_dense(
+    std::span<const jagged_view> bags, std::span<const const_tensor_view> output_gradients,
+    std::span<const tensor_view> gradients, std::span<float* const> weight_gradients) {
+  auto& self = *implementation_;
+  self.step->backward(bags, output_gradients, gradients, weight_gradients, self.rates_hash());
+}
+
+void sharded_embedding_bag_collection::apply_gradients(std::span<const sparse_gradient> gradients) {
+  auto& self = *implementation_;
+  self.step->apply_gradients(gradients, self.rates_hash());
+}
+
+std::int64_t sharded_embedding_bag_collection::gradient_capacity(std::size_t shard) const {
+  implementation_->check_shard(shard);
+  return implementation_->step->gradient_capacity(shard);
+}
+
+void sharded_embedding_bag_collection::check() { implementation_->step->check(); }
 
 std::int64_t sharded_embedding_bag_collection::bad_ids() {
   return implementation_->step->bad_ids();
@@ -216,6 +254,10 @@ void sharded_embedding_bag_collection::copy_to_host(const_tensor_view source, vo
 void sharded_embedding_bag_collection::copy_from_host(const void* host, tensor_view destination) {
   collection::check_host_copy(destination, host);
   implementation_->access->copy_from_host(destination, host);
+}
+
+std::size_t sharded_embedding_bag_collection::workspace_bytes() const {
+  return implementation_->scratch.bytes();
 }
 
 void sharded_embedding_bag_collection::share_padding_rows() {

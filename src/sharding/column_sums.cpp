@@ -43,8 +43,8 @@ std::size_t column_sums::most_pieces(const std::vector<bool>& wanted) const {
 }
 
 /// From piece `from` of each table to the next one or, from the last, to all others.
-void column_sums::exchange(rank_calls& calls, const std::vector<bool>& wanted,
-                           std::span<const int> arrays, std::size_t from) {
+std::int64_t column_sums::exchange(rank_calls& calls, const std::vector<bool>& wanted,
+                                   std::span<const int> arrays, std::size_t from) {
   std::vector<send_piece> sends;
   std::vector<receive_piece> receives;
   const auto& mine = layout_->parts_of(rank_);
@@ -67,7 +67,7 @@ void column_sums::exchange(rank_calls& calls, const std::vector<bool>& wanted,
       }
     }
   }
-  calls.exchange(sends, receives);
+  return calls.exchange(sends, receives);
 }
 
 }  // namespace warpbag::sharding

@@ -40,20 +40,22 @@ class column_sums {
 
   /// Collective, for the tables that `wanted` (the same on all ranks) has. add(piece):
   /// add_row_lanes on the parts of this rank that are piece number `piece` of their tables.
-  /// `arrays`: which lanes are summed.
+  /// `arrays`: which lanes are summed. Returns the bytes sent to other ranks.
   template <typename Add>
-  void sum(rank_calls& calls, const std::vector<bool>& wanted, std::span<const int> arrays,
-           Add add) {
+  std::int64_t sum(rank_calls& calls, const std::vector<bool>& wanted, std::span<const int> arrays,
+                   Add add) {
+    std::int64_t sent = 0;
     for (std::size_t piece = 0; piece < most_pieces(wanted); ++piece) {
       add(piece);
-      exchange(calls, wanted, arrays, piece);
+      sent += exchange(calls, wanted, arrays, piece);
     }
+    return sent;
   }
 
  private:
   std::size_t most_pieces(const std::vector<bool>& wanted) const;
-  void exchange(rank_calls& calls, const std::vector<bool>& wanted, std::span<const int> arrays,
-                std::size_t from_piece);
+  std::int64_t exchange(rank_calls& calls, const std::vector<bool>& wanted,
+                        std::span<const int> arrays, std::size_t from_piece);
 
   const layout* layout_;
   int rank_;

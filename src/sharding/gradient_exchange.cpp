@@ -29,9 +29,16 @@ gradient_exchange::gradient_exchange(const layout& layout, shard_memory& shards,
     for (std::size_t s = 0; s < shards.shards().size(); ++s) {
       if (shards.shards()[s].table != table_of_feature[f]) continue;
       if (configured.tables()[table_of_feature[f]].freeze) continue;
-      arriving_.push_back({s, f, {}, 0, nullptr, nullptr, nullptr, nullptr, nullptr});
+      arriving_sums& sums = arriving_.emplace_back();
+      sums.shard = s;
+      sums.feature = f;
+      sums.in_bags = layout.tables()[table_of_feature[f]].partial_bags;
     }
   }
+}
+
+bool gradient_exchange::exchanges_sums(std::size_t table) const {
+  return !configured_->tables()[table].freeze && !layout_->tables()[table].partial_bags;
 }
 
 /// In the order of the rank's shards: its parts, then its replica.
@@ -39,7 +46,7 @@ std::vector<gradient_exchange::target_part> gradient_exchange::targets(std::size
                                                                        int rank) const {
   const std::size_t table = table_of_feature_[feature];
   std::vector<target_part> result;
-  if (configured_->tables()[table].freeze) return result;
+  if (!exchanges_sums(table)) return result;
   for (const table_part& part : layout_->parts_of(rank)) {
     if (part.table != table) continue;
     result.push_back({part.piece, static_cast<std::size_t>(part.owner), false});
@@ -124,14 +131,26 @@ void gradient_exchange::list_sends(const rank_sums& sums, std::vector<send_piece
   }
 }
 
+void gradient_exchange::take(std::span<const given_bags> bags) {
+  for (const given_bags& given : bags) {
+    for (arriving_sums& sums : arriving_) {
+      if (sums.shard != given.shard || sums.feature != given.feature) continue;
+      sums.bags = given.record;
+      sums.total = given.record.num_ids;
+    }
+  }
+}
+
 void gradient_exchange::read_announced(std::span<const std::vector<std::int64_t>> announced) {
-  for (std::size_t k = 0; k < arriving_.size(); ++k) {
-    arriving_sums& sums = arriving_[k];
+  std::ptrdiff_t next = 0;
+  for (arriving_sums& sums : arriving_) {
+    if (sums.in_bags) continue;
     sums.counts.clear();
     for (const auto& words : announced) {
-      const auto begin = words.begin() + static_cast<std::ptrdiff_t>(k * num_rounds);
+      const auto begin = words.begin() + next;
       sums.counts.insert(sums.counts.end(), begin, begin + num_rounds);
     }
+    next += std::ptrdiff_t{num_rounds};
     sums.total = std::accumulate(sums.counts.begin(), sums.counts.end(), std::int64_t{0});
   }
 }
@@ -144,10 +163,11 @@ void gradient_exchange::place() {
   std::vector<offsets> placed;
   for (const arriving_sums& sums : arriving_) {
     const operations::table_record& record = shards_->shards()[sums.shard].record;
-    placed.push_back({cut.add<std::int64_t>(sums.total),
-                      cut.add<std::uint32_t>(record.scale_grad_by_freq ? sums.total : 0),
-                      cut.add<float>(sums.total * record.dim), cut.add<std::int64_t>(sums.total),
-                      cut.add<operations::partial_record>(sums.total)});
+    const std::int64_t num_sums = sums.in_bags ? 0 : sums.total;
+    placed.push_back({cut.add<std::int64_t>(num_sums),
+                      cut.add<std::uint32_t>(record.scale_grad_by_freq ? num_sums : 0),
+                      cut.add<float>(num_sums * record.dim), cut.add<std::int64_t>(sums.total),
+                      cut.add<operations::partial_record>(num_sums)});
   }
   std::byte* const memory = memory_.get_bytes(cut.bytes());
   const auto at = [memory]<typename Element>(std::int64_t offset, Element*& pointer) {
@@ -199,6 +219,12 @@ void gradient_exchange::list_arrived(collection::call_records& call) const {
   for (const arriving_sums& sums : arriving_) {
     const operations::table_record& table = call.tables[sums.shard];
     if (sums.total == 0 || table.gradient.form == operations::gradient_form::none) continue;
+    if (sums.in_bags) {
+      call.features.push_back(sums.bags);
+      call.features.back().table = static_cast<std::int32_t>(sums.shard);
+      call.features.back().ids = sums.rows;
+      continue;
+    }
     operations::feature_record feature = row_list(sums.shard, sums.rows, sums.total);
     feature.partials = sums.partials;
     feature.gradient = sums.values;
@@ -217,8 +243,22 @@ std::int64_t gradient_exchange::num_arrived(std::size_t shard) const {
 void gradient_exchange::unpack(operations::backend& backend) const {
   for (const arriving_sums& sums : arriving_) {
     if (sums.total == 0) continue;
+    if (sums.in_bags) {
+      access_->copy(sums.rows, sums.bags.ids,
+                    static_cast<std::size_t>(bytes_of<std::int64_t>(sums.total)));
+      continue;
+    }
     backend.unpack_partials(sums.total, sums.packed, sums.occurrences, sums.rows, sums.partials);
   }
+}
+
+void gradient_exchange::number_by_id(const arriving_sums& sums) const {
+  const shard& shard = shards_->shards()[sums.shard];
+  if (sums.total == 0 || shard.has_rows_by_id()) return;
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(sums.total));
+  access_->read(rows.data(), sums.rows, rows.size() * sizeof(std::int64_t));
+  for (std::int64_t& row : rows) row = shard.id_of(row);
+  access_->write(sums.rows, rows.data(), rows.size() * sizeof(std::int64_t));
 }
 
 void gradient_exchange::finish(const collection::call_records& call, operations::backend& backend) {

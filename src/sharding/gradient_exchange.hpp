@@ -18,12 +18,26 @@ namespace warpbag::sharding {
 inline constexpr std::size_t num_rounds = 3;
 using rank_sums = std::array<const subtree_sums*, num_rounds>;
 
+/// Bags whose gradients the owner of their rows sums itself (partial_bags.hpp): a feature of mode
+/// sum on one of this rank's shards, with output gradients of fp32 and the scale of each lookup.
+struct given_bags {
+  std::size_t feature = 0;
+  std::size_t shard = 0;
+  operations::feature_record record;
+};
+
 class gradient_exchange {
  public:
   gradient_exchange(const layout& layout, shard_memory& shards,
                     const collection::configured_tables& configured,
                     std::span<const std::size_t> table_of_feature,
                     operations::device_access& access);
+
+  /// Whether the table is trained by sums of subtrees: the same on all ranks.
+  bool exchanges_sums(std::size_t table) const;
+  /// What has arrived with bags, before exchange. Its memory must live as long as what has arrived
+  /// is used.
+  void take(std::span<const given_bags> bags);
 
   /// What `to` is told of the number of sums that it will get.
   std::vector<std::int64_t> announce(const rank_sums& sums, int to) const;
@@ -48,16 +62,27 @@ class gradient_exchange {
   std::int64_t num_arrived(std::size_t shard) const;
   /// Before calls are run.
   void unpack(operations::backend& backend) const;
+  /// After unpack: of the shards for which wanted(shard) holds, rows are from now on the table's
+  /// ids and no longer the shard's rows. Goes over the host, and so waits.
+  template <typename Wanted>
+  void number_by_id(Wanted wanted) const {
+    for (const arriving_sums& sums : arriving_) {
+      if (wanted(sums.shard)) number_by_id(sums);
+    }
+  }
   /// Finishes the trees of a call that `backend` has room for, and gives the gradients to their
   /// targets. Allocates nothing.
   static void finish(const collection::call_records& call, operations::backend& backend);
 
  private:
-  /// The sums of one feature for one shard of this rank, rank after rank, round after round.
+  /// The sums of one feature for one shard of this rank, rank after rank, round after round; or the
+  /// lookups of bags that were given.
   struct arriving_sums {
     std::size_t shard = 0;
     std::size_t feature = 0;
-    std::vector<std::int64_t> counts;  // [rank * num_rounds + round]
+    bool in_bags = false;
+    operations::feature_record bags = {};  // where in_bags
+    std::vector<std::int64_t> counts;      // [rank * num_rounds + round]
     std::int64_t total = 0;
     std::int64_t* packed = nullptr;
     std::uint32_t* occurrences = nullptr;  // nullptr: the table does not count them
@@ -80,6 +105,7 @@ class gradient_exchange {
   void place();
   void list_receives(std::vector<receive_piece>& receives) const;
   void list_arrived(collection::call_records& call) const;
+  void number_by_id(const arriving_sums& sums) const;
 
   const layout* layout_;
   shard_memory* shards_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "collection/refuse.hpp"
 #include "io/checksum.hpp"
 
 namespace warpbag::sharding {
@@ -14,6 +15,7 @@ table_layout layout_of(const table_plan& plan, const table_config& table, std::u
   table_layout result;
   result.routing = numerics::make_row_routing(table.num_embeddings, number);
   result.replicated = plan.replicated_rows;
+  result.partial_bags = plan.exchange == row_exchange::partial_bags;
   if (plan.kind == sharding_kind::data_parallel) return result;
   const auto num_pieces = static_cast<std::size_t>(plan.column_pieces);
   const std::size_t owners = plan.ranks.size() / num_pieces;
@@ -72,6 +74,27 @@ layout::layout(const sharding_plan& plan, std::span<const table_config> tables)
         const table_part part = {t, p, owner};
         parts_[static_cast<std::size_t>(rank_of(part))].push_back(part);
       }
+    }
+  }
+}
+
+void check_exchange(const sharding_plan& plan, std::span<const feature_config> features,
+                    const collection_options& options) {
+  for (const table_plan& table : plan.tables) {
+    if (table.exchange != row_exchange::partial_bags) continue;
+    if (!options.allow_inexact) {
+      collection::refuse("plan of table '", table.table,
+                         "': sums of partial_bags depend on the number of ranks, and "
+                         "collection_options::allow_inexact is not set");
+    }
+    for (const feature_config& feature : features) {
+      if (feature.table != table.table || feature.mode == pooling_mode::sum ||
+          feature.mode == pooling_mode::mean) {
+        continue;
+      }
+      collection::refuse("plan of table '", table.table, "': feature '", feature.name,
+                         "' has mode ", to_string(feature.mode),
+                         ", and partial_bags can add up sums and means only");
     }
   }
 }

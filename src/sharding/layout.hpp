@@ -25,6 +25,8 @@ struct table_layout {
   std::vector<column_piece> pieces;
   std::vector<std::int64_t> replicated;  // ids, ascending; data parallel: empty, it is all of them
 
+  bool partial_bags = false;  // owners pool their parts of bags
+
   bool is_data_parallel() const { return num_owners == 0; }
   bool has_replica() const { return is_data_parallel() || !replicated.empty(); }
   int num_destinations() const { return num_owners + 1; }
@@ -61,6 +63,11 @@ class layout {
   std::vector<std::vector<table_part>> parts_;  // [rank]
   std::vector<std::size_t> renormalized_replicas_;
 };
+
+/// Refuses row_exchange::partial_bags where options do not allow it, and for features that cannot
+/// be pooled in parts. The plan is valid.
+void check_exchange(const sharding_plan& plan, std::span<const feature_config> features,
+                    const collection_options& options);
 
 /// A number that ranks compare before they work together: of everything that must be the same on
 /// all of them.

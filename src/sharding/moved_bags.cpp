@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "sharding/bag_offsets.hpp"
+
 namespace warpbag::sharding {
 
 namespace {
@@ -36,37 +38,14 @@ void for_each_home_slice(const batch_cut& cut, int from, int home, Body body) {
 moved_bags::moved_bags(operations::device_access& access)
     : access_(&access), memory_{working_memory(access), working_memory(access)} {}
 
-/// Where bags [begin, end] begin, the last one being one past.
-std::vector<std::int64_t> moved_bags::read_offsets(const feature_record& feature, index_type type,
-                                                   const sample_range& bags) {
-  std::vector<std::int64_t> offsets(static_cast<std::size_t>(bags.size()) + 1);
-  if (feature.offsets == nullptr) {
-    for (std::size_t i = 0; i < offsets.size(); ++i) {
-      offsets[i] = (bags.begin + static_cast<std::int64_t>(i)) * feature.hotness;
-    }
-    return offsets;
-  }
-  const bool has_end = bags.end < feature.num_bags || feature.has_last_offset;
-  const std::size_t stored = offsets.size() - (has_end ? 0 : 1);
-  offsets.back() = feature.num_ids;
-  const void* const from = at(feature.offsets, bags.begin * bytes_of(type));
-  if (type == index_type::i64) {
-    access_->read(offsets.data(), from, stored * sizeof(std::int64_t));
-  } else {
-    std::vector<std::int32_t> narrow(stored);
-    access_->read(narrow.data(), from, stored * sizeof(std::int32_t));
-    std::copy(narrow.begin(), narrow.end(), offsets.begin());
-  }
-  return offsets;
-}
-
 std::vector<std::int64_t> moved_bags::announce(const collection::call_records& call,
                                                std::span<const batch_cut> cuts, int rank, int to) {
   std::vector<std::int64_t> words;
   for (std::size_t f = 0; f < cuts.size(); ++f) {
     for_each_home_slice(cuts[f], rank, to, [&](cut_side, std::int32_t slice) {
+      const sample_range bags = cuts[f].samples_in(rank, slice);
       const auto offsets =
-          read_offsets(call.features[f], call.ids_type, cuts[f].samples_in(rank, slice));
+          read_offsets(*access_, call.features[f], call.ids_type, bags.begin, bags.end);
       words.push_back(call.features[f].weights != nullptr ? 1 : 0);
       for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
         words.push_back(offsets[i + 1] - offsets[i]);
@@ -88,7 +67,8 @@ std::int64_t moved_bags::announced_size(std::span<const batch_cut> cuts, int fro
 
 moved_bags::bag_run moved_bags::run_of(const collection::call_records& call, std::size_t feature,
                                        const sample_range& bags) {
-  const auto offsets = read_offsets(call.features[feature], call.ids_type, bags);
+  const auto offsets =
+      read_offsets(*access_, call.features[feature], call.ids_type, bags.begin, bags.end);
   return {bags, {offsets.front(), offsets.back()}};
 }
 
@@ -150,15 +130,6 @@ std::vector<moved_bags::feature_arrivals> moved_bags::arrivals(
   return result;
 }
 
-void moved_bags::write_offsets(const feature_arrivals& arriving, index_type type, void* to) {
-  if (type == index_type::i64) {
-    access_->write(to, arriving.offsets.data(), arriving.offsets.size() * sizeof(std::int64_t));
-  } else {
-    const std::vector<std::int32_t> narrow(arriving.offsets.begin(), arriving.offsets.end());
-    access_->write(to, narrow.data(), narrow.size() * sizeof(std::int32_t));
-  }
-}
-
 /// The call on the bags of one side, in memory that they will arrive in.
 void moved_bags::place(const collection::call_records& call, std::span<const batch_cut> cuts,
                        int rank, cut_side side, const std::vector<feature_arrivals>& arriving) {
@@ -202,7 +173,7 @@ void moved_bags::place(const collection::call_records& call, std::span<const bat
     const std::int32_t slice = cuts[f].home_slice(rank, side);
     if (slice >= 0) feature.first_sample = first_sample_of_slice(slice, feature.batch);
     moved.features[f] = feature;
-    write_offsets(arriving[f], call.ids_type, memory + placed[f].offsets);
+    write_indices(*access_, arriving[f].offsets, call.ids_type, memory + placed[f].offsets);
   }
   lay_out(moved);
 }

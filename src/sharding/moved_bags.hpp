@@ -54,8 +54,6 @@ class moved_bags {
   };
 
   static std::size_t index_of(cut_side side) { return static_cast<std::size_t>(side); }
-  std::vector<std::int64_t> read_offsets(const operations::feature_record& feature, index_type type,
-                                         const sample_range& bags);
   bag_run run_of(const collection::call_records& call, std::size_t feature,
                  const sample_range& bags);
   void send(const collection::call_records& call, std::size_t feature, const bag_run& run, int to,
@@ -67,7 +65,6 @@ class moved_bags {
              cut_side side, const std::vector<feature_arrivals>& arriving);
   void list_receives(cut_side side, const std::vector<feature_arrivals>& arriving,
                      std::vector<receive_piece>& receives);
-  void write_offsets(const feature_arrivals& arriving, index_type type, void* to);
 
   operations::device_access* access_;
   std::array<collection::call_records, 2> calls_;

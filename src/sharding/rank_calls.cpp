@@ -17,7 +17,10 @@ std::string_view name_of_operation(std::uint32_t operation) {
   switch (static_cast<rank_operation>(operation)) {
     case rank_operation::forward: return "forward";
     case rank_operation::backward: return "backward";
+    case rank_operation::backward_sparse: return "backward_sparse";
+    case rank_operation::backward_dense: return "backward_dense";
     case rank_operation::gradients: return "gradients";
+    case rank_operation::apply_gradients: return "apply_gradients";
     case rank_operation::checkpoint: return "checkpoint";
   }
   return "unknown";

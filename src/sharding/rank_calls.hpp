@@ -15,7 +15,15 @@
 
 namespace warpbag::sharding {
 
-enum class rank_operation : std::uint32_t { forward, backward, gradients, checkpoint };
+enum class rank_operation : std::uint32_t {
+  forward,
+  backward,
+  backward_sparse,
+  backward_dense,
+  gradients,
+  apply_gradients,
+  checkpoint
+};
 
 /// Why this rank cannot take part in a call.
 struct rank_fault {

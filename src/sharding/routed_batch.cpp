@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sharding/routed_batch.hpp"
 
+#include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace warpbag::sharding {
 
@@ -9,6 +11,8 @@ namespace {
 
 using operations::input_fault;
 using operations::input_status;
+
+constexpr auto row_bytes = static_cast<std::int64_t>(sizeof(std::int64_t));
 
 std::int64_t sum(const std::vector<std::int64_t>& values) {
   return std::accumulate(values.begin(), values.end(), std::int64_t{0});
@@ -79,7 +83,8 @@ batch_router::batch_router(const resources& resources, const layout& layout,
       shards_(&shards),
       configured_(&configured),
       access_(&access),
-      backend_(resources) {}
+      backend_(resources),
+      parts_(layout, shards, configured, access) {}
 
 /// Finds the rows; a bad batch is thrown on the CPU and by status on a device, and here it is
 /// thrown in both.
@@ -102,6 +107,7 @@ void batch_router::find(routed_batch& batch) {
     const rank_fault fault = fault_of(batch.call, status.first_fault, status.where);
     operations::throw_bad_batch(fault.bad_input, fault.where, fault.limit);
   }
+  parts_.cut(batch.call, batch.found, batch.parts);
 }
 
 void batch_router::route(rank_calls& calls, routed_batch& batch, std::exception_ptr rejected) {
@@ -126,8 +132,11 @@ void batch_router::route(rank_calls& calls, routed_batch& batch, std::exception_
   std::vector<std::vector<std::int64_t>> learned(told.size());
   for (int rank = 0; rank < calls.size(); ++rank) {
     auto& words = told[static_cast<std::size_t>(rank)];
-    words.assign(num_features + layout_->parts_of(rank).size() + replicas.size(), 0);
-    learned[static_cast<std::size_t>(rank)].resize(num_features + num_requests);
+    const std::size_t num_words = num_features + layout_->parts_of(rank).size() + replicas.size();
+    words.assign(num_words + static_cast<std::size_t>(parts_.announced_size(rank)), 0);
+    learned[static_cast<std::size_t>(rank)].resize(
+        num_features + num_requests +
+        static_cast<std::size_t>(parts_.announced_size(calls.rank())));
     if (fault.any()) continue;
     for (std::size_t f = 0; f < num_features; ++f) words[f] = batch.call.features[f].num_bags;
     std::size_t next = num_features;
@@ -135,24 +144,28 @@ void batch_router::route(rank_calls& calls, routed_batch& batch, std::exception_
       words[next++] = batch.found.counts[part.table][static_cast<std::size_t>(part.owner)];
     }
     for (const std::size_t t : replicas) words[next++] = batch.found.counts[t].back();
+    const auto of_parts = parts_.announce(batch.parts, rank);
+    std::copy(of_parts.begin(), of_parts.end(), words.begin() + static_cast<std::ptrdiff_t>(next));
   }
   const auto schema = static_cast<std::uint64_t>(batch.call.ids_type);
   calls.agree(rank_operation::forward, schema, fault, told, learned);
 
   batch.sizes.assign(num_features, {});
   batch.requests.assign(num_requests, {});
+  std::vector<std::span<const std::int64_t>> of_parts;
   for (const auto& words : learned) {
+    of_parts.push_back(std::span(words).subspan(num_features + num_requests));
     for (std::size_t f = 0; f < num_features; ++f) batch.sizes[f].push_back(words[f]);
     for (std::size_t k = 0; k < num_requests; ++k) {
       batch.requests[k].push_back(words[num_features + k]);
     }
   }
+  parts_.learn(of_parts, batch.parts);
   exchange_requests(calls, batch);
 }
 
-void batch_router::exchange_requests(rank_calls& calls, routed_batch& batch) {
-  constexpr auto row_bytes = static_cast<std::int64_t>(sizeof(std::int64_t));
-  std::vector<send_piece> sends;
+void batch_router::list_requests(rank_calls& calls, const routed_batch& batch,
+                                 std::vector<send_piece>& sends) const {
   for (std::size_t t = 0; t < layout_->tables().size(); ++t) {
     for (const column_piece& piece : layout_->tables()[t].pieces) {
       const std::int64_t* rows = batch.found.rows + batch.found.first_row[t];
@@ -170,20 +183,45 @@ void batch_router::exchange_requests(rank_calls& calls, routed_batch& batch) {
       sends.push_back({rank, batch.found.rows + first, count * row_bytes});
     }
   }
+}
 
+void batch_router::exchange_requests(rank_calls& calls, routed_batch& batch) {
+  std::vector<send_piece> sends;
+  list_requests(calls, batch, sends);
+  const auto in_parts = [&](std::size_t k) {
+    return k < shards_->num_parts() && layout_->tables()[shards_->shards()[k].table].partial_bags;
+  };
+  for (std::size_t k = 0; k < batch.requests.size(); ++k) {
+    if (in_parts(k)) batch.requests[k] = parts_.lookups_of(batch.parts, k);
+  }
   std::int64_t total = 0;
   for (const auto& of_ranks : batch.requests) total += sum(of_ranks);
   auto* next = batch.requested_memory.get<std::int64_t>(total);
   std::vector<receive_piece> receives;
   batch.requested.clear();
-  for (const auto& of_ranks : batch.requests) {
+  std::vector<std::int64_t*> of_shards;  // where the next lookups of a shard go
+  for (std::size_t k = 0; k < batch.requests.size(); ++k) {
+    const std::vector<std::int64_t>& of_ranks = batch.requests[k];
     batch.requested.push_back(next);
+    of_shards.push_back(next);
+    if (in_parts(k)) {
+      next += sum(of_ranks);
+      continue;
+    }
     for (std::size_t rank = 0; rank < of_ranks.size(); ++rank) {
       receives.push_back({static_cast<int>(rank), next, of_ranks[rank] * row_bytes});
       next += of_ranks[rank];
     }
   }
+  parts_.list(
+      batch.parts,
+      [&](const received_parts& received) {
+        return std::exchange(of_shards[received.shard],
+                             of_shards[received.shard] + received.num_lookups);
+      },
+      sends, receives);
   batch.sent_bytes = calls.exchange(sends, receives);
+  parts_.read(batch.parts);
 }
 
 }  // namespace warpbag::sharding

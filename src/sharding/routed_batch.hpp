@@ -8,6 +8,7 @@
 
 #include "collection/call_records.hpp"
 #include "collection/configured_tables.hpp"
+#include "sharding/bag_parts.hpp"
 #include "sharding/rank_calls.hpp"
 #include "sharding/shard_memory.hpp"
 #include "sharding/working_backend.hpp"
@@ -42,15 +43,17 @@ void find_rows(const collection::call_records& call, const shard_memory& shards,
 /// A batch whose rows have been asked for.
 struct routed_batch {
   explicit routed_batch(operations::device_access& access)
-      : found(access), requested_memory(access) {}
+      : found(access), parts(access), requested_memory(access) {}
 
   collection::call_records call;  // tables of whole size, without memory; features as given
   found_rows found;
+  bag_parts parts;
   std::vector<std::vector<std::int64_t>> sizes;  // [feature][rank] samples
-  // What this rank is asked for: of each of its parts (layout.parts_of), then what each rank reads
-  // of layout.renormalized_replicas.
+  // What this rank is asked for: of each of its parts (layout.parts_of; where bags are pooled in
+  // parts: a row for each lookup), then what each rank reads of layout.renormalized_replicas.
   std::vector<std::vector<std::int64_t>> requests;  // [part][rank] rows
-  std::vector<const std::int64_t*> requested;       // [part], on the device: rank after rank
+  std::vector<const std::int64_t*> requested;       // [part], on the device: rank after rank; in
+                                                    // parts: feature after feature
 
   std::int64_t sent_bytes = 0;  // of requests, to other ranks
 
@@ -62,6 +65,9 @@ class batch_router {
   batch_router(const resources& resources, const layout& layout, const shard_memory& shards,
                const collection::configured_tables& configured, operations::device_access& access);
 
+  /// Makes room for batches like this one.
+  void reserve(const collection::call_records& call) { backend_.prepared(call, true); }
+
   /// Collective, on `calls`. batch.call is set. Throws bad_batch on every rank when the batch of
   /// one is bad, and what `rejected` holds when this rank's call was refused before.
   void route(rank_calls& calls, routed_batch& batch, std::exception_ptr rejected);
@@ -72,12 +78,15 @@ class batch_router {
  private:
   void find(routed_batch& batch);
   void exchange_requests(rank_calls& calls, routed_batch& batch);
+  void list_requests(rank_calls& calls, const routed_batch& batch,
+                     std::vector<send_piece>& sends) const;
 
   const layout* layout_;
   const shard_memory* shards_;
   const collection::configured_tables* configured_;
   operations::device_access* access_;
   working_backend backend_;
+  part_router parts_;
   std::int64_t bad_ids_ = 0;
 };
 

@@ -86,6 +86,8 @@ void row_fetcher::list_served(const routed_batch& batch) {
       served.rows = batch.found.rows + batch.found.first_row[shard.table] + first;
       served.values =
           static_cast<std::byte*>(rows.data) + first * rows.dim * element_bytes(rows.type);
+    } else if (layout_->tables()[shard.table].partial_bags) {
+      offsets.push_back(cut.add<std::byte>(0));  // pooled here, not sent
     } else {
       served.count = sum(batch.requests[s]);
       served.rows = batch.requested[s];
@@ -140,7 +142,8 @@ void row_fetcher::read_rows(working_backend& backend, const std::vector<served_r
   }
 }
 
-void row_fetcher::renormalize(rank_calls& calls, working_backend& backend) {
+/// Returns the bytes sent to other ranks.
+std::int64_t row_fetcher::renormalize(rank_calls& calls, working_backend& backend) {
   call_.tables.clear();
   call_.features.clear();
   call_shards_.clear();
@@ -158,17 +161,18 @@ void row_fetcher::renormalize(rank_calls& calls, working_backend& backend) {
     work.check_inputs(call_.problem(bad_id_policy::error));
     work.deduplicate(call_.problem(bad_id_policy::error));
   }
-  sum_norms(calls, work);
+  const std::int64_t sent = sum_norms(calls, work);
   changed_ = any;
   if (any) work.renormalize_rows(call_.problem(bad_id_policy::error));
+  return sent;
 }
 
 /// Collective where a table has max_norm and several pieces of columns: gives these tables of call_
-/// the lanes of whole rows.
-void row_fetcher::sum_norms(rank_calls& calls, operations::backend& backend) {
+/// the lanes of whole rows. Returns the bytes sent to other ranks.
+std::int64_t row_fetcher::sum_norms(rank_calls& calls, operations::backend& backend) {
   if (std::find(norms_over_pieces_.begin(), norms_over_pieces_.end(), true) ==
       norms_over_pieces_.end()) {
-    return;
+    return 0;
   }
   const auto in_pieces = [&](std::size_t k) {
     const shard& shard = shards_->shards()[call_shards_[k]];
@@ -198,14 +202,16 @@ void row_fetcher::sum_norms(rank_calls& calls, operations::backend& backend) {
     }
   };
   constexpr std::array first = {0};
-  norm_sums_.sum(calls, norms_over_pieces_, first, [&](std::size_t piece) {
-    if (call_.tables.empty()) return;
-    collection::call_records of_piece = call_;
-    set_lanes(of_piece, [piece](std::size_t other) { return other == piece; });
-    backend.add_row_lanes(of_piece.problem(bad_id_policy::error),
-                          operations::row_reduction::max_norm);
-  });
+  const std::int64_t sent =
+      norm_sums_.sum(calls, norms_over_pieces_, first, [&](std::size_t piece) {
+        if (call_.tables.empty()) return;
+        collection::call_records of_piece = call_;
+        set_lanes(of_piece, [piece](std::size_t other) { return other == piece; });
+        backend.add_row_lanes(of_piece.problem(bad_id_policy::error),
+                              operations::row_reduction::max_norm);
+      });
   set_lanes(call_, [](std::size_t) { return true; });
+  return sent;
 }
 
 std::int64_t row_fetcher::fetch(rank_calls& calls, const routed_batch& batch,
@@ -215,9 +221,9 @@ std::int64_t row_fetcher::fetch(rank_calls& calls, const routed_batch& batch,
   list_served(batch);
   list_renormalized(batch);
   read_rows(backend, renormalized_);
-  renormalize(calls, backend);
+  std::int64_t sent = renormalize(calls, backend);
   read_rows(backend, served_);
-  const std::int64_t sent = exchange(calls, batch);
+  sent += exchange(calls, batch);
   join_columns(batch);
   return sent;
 }
@@ -225,6 +231,7 @@ std::int64_t row_fetcher::fetch(rank_calls& calls, const routed_batch& batch,
 std::int64_t row_fetcher::exchange(rank_calls& calls, const routed_batch& batch) {
   std::vector<send_piece> sends;
   for (std::size_t s = 0; s < shards_->num_parts(); ++s) {
+    if (layout_->tables()[shards_->shards()[s].table].partial_bags) continue;
     const operations::table_record& record = shards_->shards()[s].record;
     const std::int64_t row_bytes = record.dim * element_bytes(record.row_type);
     auto* next = static_cast<std::byte*>(served_[s].values);

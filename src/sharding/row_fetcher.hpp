@@ -42,8 +42,8 @@ class row_fetcher {
   void list_served(const routed_batch& batch);
   void list_renormalized(const routed_batch& batch);
   void read_rows(working_backend& backend, const std::vector<served_rows>& list);
-  void renormalize(rank_calls& calls, working_backend& backend);
-  void sum_norms(rank_calls& calls, operations::backend& backend);
+  std::int64_t renormalize(rank_calls& calls, working_backend& backend);
+  std::int64_t sum_norms(rank_calls& calls, operations::backend& backend);
   std::int64_t exchange(rank_calls& calls, const routed_batch& batch);
   void join_columns(const routed_batch& batch);
   const layout* layout_;

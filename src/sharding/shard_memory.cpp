@@ -70,6 +70,18 @@ std::vector<std::byte> part_of_pretrained(const table_config& config, const shar
 
 }  // namespace
 
+std::int64_t shard::row_of(std::int64_t id) const {
+  if (has_rows_by_id()) return id;
+  if (is_replica) {
+    const auto found = std::lower_bound(replicated_ids.begin(), replicated_ids.end(), id);
+    const bool here = found != replicated_ids.end() && *found == id;
+    return here ? found - replicated_ids.begin() : -1;
+  }
+  const numerics::row_place place =
+      numerics::place_of(record.shard.routing, record.shard.num_owners, id);
+  return place.owner == record.shard.owner ? place.row : -1;
+}
+
 shard_memory::shard_memory(const layout& layout, int rank,
                            collection::configured_tables& configured,
                            operations::device_access& access, operations::backend& backend) {

@@ -23,11 +23,20 @@ struct shard {
   collection::device_buffer replicated;      // ids of a replica of some rows, for record.shard
   std::vector<std::int64_t> replicated_ids;  // the same on the host
 
+  /// Whether row r is id r of the table.
+  bool has_rows_by_id() const {
+    return record.shard.numbering == operations::row_numbering::own ||
+           (record.shard.numbering == operations::row_numbering::routed &&
+            record.shard.num_owners == 1);
+  }
   /// The table's id of local row `row`.
   std::int64_t id_of(std::int64_t row) const {
     return replicated_ids.empty() ? record.shard.id_of(row)
                                   : replicated_ids[static_cast<std::size_t>(row)];
   }
+  /// Where id `id` of the table is here; -1: it is elsewhere. 0 <= id < rows of the table. An owner
+  /// has no use for its row of an id that is replicated; this gives it all the same.
+  std::int64_t row_of(std::int64_t id) const;
 };
 
 class shard_memory {

@@ -6,7 +6,7 @@
 
 #include "collection/overlap.hpp"
 #include "collection/refuse.hpp"
-#include "collection/validate_checks.hpp"
+#include "sharding/step_records.hpp"
 
 namespace warpbag::sharding {
 
@@ -20,46 +20,6 @@ constexpr std::size_t own_round = 1;  // between the two of moved bags
 
 std::size_t round_of(cut_side side) { return side == cut_side::before ? 0 : 2; }
 
-std::vector<std::size_t> tables_of_features(const collection::configured_tables& configured) {
-  std::vector<std::size_t> tables;
-  for (const feature_config& feature : configured.features()) {
-    tables.push_back(configured.table_index(feature.table));
-  }
-  return tables;
-}
-
-/// The records that a batch is checked and deduplicated by: whole tables, whose rows are elsewhere.
-std::vector<operations::table_record> make_whole_tables(
-    const collection::configured_tables& configured) {
-  call_records call;
-  for (const table_config& config : configured.tables()) {
-    operations::table_record table;
-    table.num_rows = config.num_embeddings;
-    table.dim = static_cast<std::int32_t>(config.embedding_dim);
-    table.row_stride = config.embedding_dim;
-    table.row_type = config.type;
-    table.padding_idx = collection::padding_row(config.padding_idx, config.num_embeddings);
-    call.tables.push_back(table);
-  }
-  lay_out(call);
-  return call.tables;
-}
-
-/// Every table that trains, for advance_steps: a table has one step state, however many shards.
-call_records make_stepped(const collection::configured_tables& configured,
-                          std::vector<operations::table_record> whole_tables) {
-  call_records call;
-  call.tables = std::move(whole_tables);
-  for (std::size_t t = 0; t < call.tables.size(); ++t) {
-    call.tables[t].optimizer = configured.tables()[t].optimizer;
-    call.tables[t].step = configured.step(t);
-    if (configured.tables()[t].freeze) continue;
-    call.tables[t].gradient.form = operations::gradient_form::fused;
-  }
-  lay_out(call);
-  return call;
-}
-
 }  // namespace
 
 sharded_step::sharded_step(const resources& resources, const layout& layout, shard_memory& shards,
@@ -70,16 +30,19 @@ sharded_step::sharded_step(const resources& resources, const layout& layout, sha
       configured_(&configured),
       access_(&access),
       whole_tables_(make_whole_tables(configured)),
-      stepped_(make_stepped(configured, whole_tables_)),
+      stepped_(make_stepped(configured)),
       calls_(ranks, schema, access, configured.names()),
       routing_calls_(ranks->split(0), schema, access, configured.names()),
       routes_beside_(resources.where.kind == device_kind::cpu),
       router_(resources, layout, shards, configured, access),
       padding_(layout, configured.tables(), access),
       fetcher_(layout, shards, padding_, configured.tables(), calls_.rank(), access),
+      partial_(layout, shards, configured, access),
       moved_(access),
       exchange_(layout, shards, configured, tables_of_features(configured), access),
       joined_(layout, calls_.rank(), shards, configured, access),
+      wanted_(shards, configured, access),
+      given_(layout, shards, configured, access),
       bags_(resources),
       owner_(resources),
       batches_{routed_batch(access), routed_batch(access)},
@@ -98,11 +61,6 @@ sharded_step::~sharded_step() {
   prefetched_.wait();
 }
 
-bool sharded_step::renormalizes() const {
-  return std::any_of(configured_->tables().begin(), configured_->tables().end(),
-                     [](const table_config& table) { return table.max_norm.has_value(); });
-}
-
 void sharded_step::make_call(std::span<const jagged_view> bags, call_records& call) const {
   call.tables = whole_tables_;
   collection::make_feature_records(configured_->with_bags(bags), configured_->names(), call);
@@ -110,14 +68,13 @@ void sharded_step::make_call(std::span<const jagged_view> bags, call_records& ca
   for (const auto& table : whole_tables_) call.total_rows += table.num_rows;
 }
 
-template <typename Body>
-void sharded_step::together(Body body) {
+void sharded_step::agree(rank_operation operation, std::uint64_t schema, const rank_fault& fault,
+                         std::span<const std::vector<std::int64_t>> told,
+                         std::vector<std::vector<std::int64_t>>& learned) {
   try {
-    body();
-  } catch (const std::exception& fault) {
-    state_ = batch_state::none;
-    calls_.close(fault);
-    routing_calls_.close(fault);
+    calls_.agree(operation, schema, fault, told, learned);
+  } catch (const transport_error& lost) {
+    routing_calls_.close(lost);
     throw;
   }
 }
@@ -127,6 +84,15 @@ void sharded_step::share_padding_rows() {
 }
 
 // ---- forward ----
+
+void sharded_step::reserve(std::span<const jagged_view> bags) {
+  if (prefetched_.valid()) prefetched_.wait();  // it uses the router
+  call_records call;
+  make_call(bags, call);
+  router_.reserve(call);
+  bags_.prepared(with_a_row_per_lookup(call), true);
+  summed_ = true;  // what the last forward left in the backend may be gone
+}
 
 void sharded_step::prefetch(std::span<const jagged_view> bags) {
   if (prefetched_.valid()) refuse("prefetch after a prefetch whose batch was not used yet");
@@ -175,8 +141,9 @@ void sharded_step::forward(std::span<const jagged_view> bags,
       traffic_ = {};
       traffic_.row_request_bytes = batch().sent_bytes;
       traffic_.row_bytes = fetcher_.fetch(calls_, batch(), owner_);
+      traffic_.row_bytes += partial_.pool(calls_, batch(), owner_);
       pool();
-      if (renormalizes()) calls_.ranks().barrier();
+      if (renormalizes(*configured_)) calls_.ranks().barrier();
     });
   } catch (...) {
     fetcher_.undo(owner_.get());
@@ -184,6 +151,7 @@ void sharded_step::forward(std::span<const jagged_view> bags,
   }
   fetcher_.keep();
   state_ = batch_state::pooled;
+  summed_ = false;
 }
 
 /// The others have this rank's rows on their way already: a refusal now ends the ranks' work.
@@ -207,6 +175,7 @@ void sharded_step::place_max_positions(call_records& call) {
 void sharded_step::pool() {
   place_max_positions(batch().call);
   make_compact_call(batch().call, batch().found, compact_);
+  partial_bags::leave_out(batch().parts, compact_);
   for (std::size_t t = 0; t < compact_.tables.size(); ++t) {
     compact_.tables[t].rows = fetcher_.rows(t).data;
   }
@@ -220,13 +189,14 @@ void sharded_step::pool() {
 
 void sharded_step::take_gradients(std::span<const jagged_view> bags,
                                   std::span<const const_tensor_view> output_gradients,
+                                  const collection::gradient_target& target,
                                   std::span<float* const> weight_gradients) {
   const collection::call_names& names = configured_->names();
   if (state_ == batch_state::none) {
     refuse("backward without a batch: it follows a forward that did not throw");
   }
   if (state_ == batch_state::consumed) {
-    refuse("backward after a backward of the same batch, which has changed the rows");
+    refuse("backward after a fused backward of the same batch, which has changed the rows");
   }
   call_records call;
   make_call(bags, call);
@@ -234,6 +204,7 @@ void sharded_step::take_gradients(std::span<const jagged_view> bags,
   collection::set_output_gradients(output_gradients, names, call);
   collection::set_weight_gradients(weight_gradients, names, call);
   collection::check_overlaps(call, call_phase::backward, names);
+  wanted_.take(target, batch(), call);
   compact_.gradient_type = call.gradient_type;
   for (std::size_t f = 0; f < call.features.size(); ++f) {
     operations::feature_record& feature = compact_.features[f];
@@ -247,9 +218,9 @@ void sharded_step::cut_batch() {
   cuts_.clear();
   for (std::size_t f = 0; f < compact_.features.size(); ++f) {
     const auto table = static_cast<std::size_t>(compact_.features[f].table);
-    const bool frozen = configured_->tables()[table].freeze;
     const auto& sizes = batch().sizes[f];
-    cuts_.emplace_back(frozen ? std::vector<std::int64_t>(sizes.size(), 0) : sizes);
+    cuts_.emplace_back(
+        exchange_.exchanges_sums(table) ? sizes : std::vector<std::int64_t>(sizes.size(), 0));
     compact_.features[f].first_sample =
         std::accumulate(sizes.begin(), sizes.begin() + calls_.rank(), std::int64_t{0});
     compact_.features[f].batch = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
@@ -258,6 +229,7 @@ void sharded_step::cut_batch() {
 
 void sharded_step::backward(std::span<const jagged_view> bags,
                             std::span<const const_tensor_view> output_gradients,
+                            const collection::gradient_target& target,
                             std::span<float* const> weight_gradients, std::uint64_t rates_hash) {
   const auto num_ranks = static_cast<std::size_t>(calls_.size());
   rank_fault fault;
@@ -267,7 +239,7 @@ void sharded_step::backward(std::span<const jagged_view> bags,
   if (has_batch) cut_batch();
   call_records given;  // the batch with its own ids, for bags that move
   try {
-    take_gradients(bags, output_gradients, weight_gradients);
+    take_gradients(bags, output_gradients, target, weight_gradients);
     given = compact_;
     for (std::size_t f = 0; f < given.features.size(); ++f) {
       given.features[f].ids = batch().call.features[f].ids;
@@ -285,20 +257,19 @@ void sharded_step::backward(std::span<const jagged_view> bags,
     learned[other].resize(
         static_cast<std::size_t>(moved_bags::announced_size(cuts_, peer, calls_.rank())));
   }
-  const std::uint64_t schema = rates_hash + static_cast<std::uint64_t>(compact_.gradient_type);
-  try {
-    calls_.agree(rank_operation::backward, schema, fault, told, learned);
-  } catch (const transport_error& lost) {
-    routing_calls_.close(lost);
-    throw;
+  partial_.announce(batch().parts, compact_, fault.other != nullptr, told);
+  for (auto& words : learned) {
+    words.resize(words.size() + static_cast<std::size_t>(partial_.announced_size(calls_.rank())));
   }
+  const std::uint64_t schema = rates_hash + static_cast<std::uint64_t>(compact_.gradient_type);
+  agree(operation_of(target), schema, fault, told, learned);
   given.tables = whole_tables_;
   together([&] {
-    const operations::problem problem = compact_.problem(configured_->options().policy);
-    if (compact_.wants_weights_of_means()) bags_.get().deduplicate(problem);
-    bags_.get().sample_weight_gradient(problem);
+    find_weight_gradients();
     const bool moves = std::any_of(cuts_.begin(), cuts_.end(),
                                    [](const batch_cut& cut) { return cut.has_cuts(); });
+    traffic_.gradient_bytes = partial_.take_gradients(calls_, batch(), compact_, learned, owner_);
+    exchange_.take(partial_.gradients());
     sum_own();
     if (moves) traffic_.moved_bag_bytes = moved_.exchange(calls_, given, cuts_, learned);
     for (const cut_side side : cut_sides) {
@@ -309,10 +280,26 @@ void sharded_step::backward(std::span<const jagged_view> bags,
       }
     }
     exchange_sums();
-    calls_.ranks().barrier();
-    step_optimizers();
+    if (std::holds_alternative<collection::fused_target>(target)) {
+      prepare_step();
+      calls_.ranks().barrier();
+      step_optimizers();
+    } else {
+      wanted_.prepare(calls_, exchange_, joined_, owner_);
+      calls_.ranks().barrier();
+      wanted_.give(joined_, owner_.get());
+    }
   });
-  state_ = batch_state::consumed;
+  if (std::holds_alternative<collection::fused_target>(target)) state_ = batch_state::consumed;
+}
+
+void sharded_step::find_weight_gradients() {
+  const operations::problem problem = compact_.problem(configured_->options().policy);
+  // An earlier backward of this batch has used the backend for its sums.
+  if (summed_) bags_.get().check_inputs(problem);
+  summed_ = true;
+  if (compact_.wants_weights_of_means()) bags_.get().deduplicate(problem);
+  bags_.get().sample_weight_gradient(problem);
 }
 
 void sharded_step::sum_own() {
@@ -350,9 +337,12 @@ void sharded_step::exchange_sums() {
     learned[other].resize(static_cast<std::size_t>(exchange_.announced_size(calls_.rank())));
   }
   calls_.agree(rank_operation::gradients, 0, {}, told, learned);
-  traffic_.gradient_bytes = exchange_.exchange(calls_, sums, learned);
+  traffic_.gradient_bytes += exchange_.exchange(calls_, sums, learned);
   exchange_.unpack(owner_.get());
-  joined_.prepare(calls_, exchange_, owner_);
+}
+
+void sharded_step::prepare_step() {
+  traffic_.gradient_bytes += joined_.prepare(calls_, exchange_, owner_);
   exchange_.make_call(
       [&](std::size_t s) {
         return !joined_.has(s) && !configured_->tables()[shards_->shards()[s].table].freeze;

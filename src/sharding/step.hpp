@@ -4,19 +4,24 @@
 //
 //   forward   route (or take what prefetch has routed), fetch rows, pool
 //   backward  agree on the call and announce moved bags; [move bags]; sum subtrees; announce and
-//             exchange sums; when all ranks have everything: step the optimizers
+//             exchange sums; when all ranks have everything: step the optimizers, or give the
+//             gradients to the caller
+//   apply_gradients  agree on the call; when all ranks have everything: step the optimizers
 //
-// Until the last line no table has changed, but for rows that forward renormalised, and these are
-// taken back when a forward fails.
+// Until the optimizers step no table has changed, but for rows that forward renormalised, and these
+// are taken back when a forward fails.
 
 #include <future>
 #include <optional>
 
 #include "collection/validate.hpp"
+#include "sharding/given_gradients.hpp"
 #include "sharding/gradient_exchange.hpp"
 #include "sharding/joined_updates.hpp"
 #include "sharding/moved_bags.hpp"
+#include "sharding/partial_bags.hpp"
 #include "sharding/row_fetcher.hpp"
+#include "sharding/wanted_gradients.hpp"
 #include "warpbag/sharded_collection.hpp"
 
 namespace warpbag::sharding {
@@ -28,14 +33,20 @@ class sharded_step {
                std::shared_ptr<transport> ranks, std::uint64_t schema);
   ~sharded_step();
 
+  void reserve(std::span<const jagged_view> bags);
   void prefetch(std::span<const jagged_view> bags);
   void forward(std::span<const jagged_view> bags, std::span<const tensor_view> outputs);
   void backward(std::span<const jagged_view> bags,
                 std::span<const const_tensor_view> output_gradients,
-                std::span<float* const> weight_gradients, std::uint64_t rates_hash);
+                const collection::gradient_target& target, std::span<float* const> weight_gradients,
+                std::uint64_t rates_hash);
+  void apply_gradients(std::span<const sparse_gradient> gradients, std::uint64_t rates_hash);
+  std::int64_t gradient_capacity(std::size_t shard) const;
 
   void share_padding_rows();
 
+  /// Waits for the device.
+  void check() { static_cast<void>(bags_.get().status()); }
   /// With those of a prefetched batch, for which this waits.
   std::int64_t bad_ids() {
     if (prefetched_.valid()) prefetched_.wait();
@@ -53,17 +64,22 @@ class sharded_step {
   /// Throws invalid_argument for a call that is not the backward of the current batch.
   void take_gradients(std::span<const jagged_view> bags,
                       std::span<const const_tensor_view> output_gradients,
+                      const collection::gradient_target& target,
                       std::span<float* const> weight_gradients);
   void cut_batch();
+  void find_weight_gradients();
   void sum_own();
   void sum_moved(cut_side side);
   void exchange_sums();
+  void prepare_step();
   void step_optimizers();
+  void agree(rank_operation operation, std::uint64_t schema, const rank_fault& fault,
+             std::span<const std::vector<std::int64_t>> told,
+             std::vector<std::vector<std::int64_t>>& learned);
   /// Runs the part of a call that follows its agreement: what fails there ends the ranks' work.
   template <typename Body>
   void together(Body body);
 
-  bool renormalizes() const;
   routed_batch& batch() { return batches_[current_]; }
 
   shard_memory* shards_;
@@ -78,9 +94,12 @@ class sharded_step {
   batch_router router_;
   padding_rows padding_;
   row_fetcher fetcher_;
+  partial_bags partial_;
   moved_bags moved_;
   gradient_exchange exchange_;
   joined_updates joined_;
+  wanted_gradients wanted_;
+  given_gradients given_;
   working_backend bags_;   // on this rank's batch
   working_backend owner_;  // on this rank's shards, and on moved bags
   std::array<routed_batch, 2> batches_;
@@ -88,6 +107,7 @@ class sharded_step {
   std::future<void> prefetched_;
   collection::call_records compact_;  // the current batch on fetched rows
   batch_state state_ = batch_state::none;
+  bool summed_ = false;  // by a backward of the current batch
   working_memory max_positions_;
   collection::call_records finish_;  // of all shards but the joined ones
   std::array<subtree_sums, num_rounds> sums_;
@@ -96,5 +116,17 @@ class sharded_step {
   std::vector<batch_cut> cuts_;  // [feature]; of frozen tables: of no samples
   step_traffic traffic_;
 };
+
+template <typename Body>
+void sharded_step::together(Body body) {
+  try {
+    body();
+  } catch (const std::exception& fault) {
+    state_ = batch_state::none;
+    calls_.close(fault);
+    routing_calls_.close(fault);
+    throw;
+  }
+}
 
 }  // namespace warpbag::sharding

@@ -95,9 +95,14 @@ void check_exchange(const table_plan& plan) {
   if (plan.exchange > row_exchange::partial_bags) {
     refuse(name_of(plan), ": exchange ", static_cast<int>(plan.exchange), " is none");
   }
-  if (plan.exchange == row_exchange::partial_bags &&
-      (plan.kind == sharding_kind::data_parallel || group_size(plan) < 2)) {
-    refuse(name_of(plan), ": partial_bags needs rows that are split over ranks");
+  if (plan.exchange != row_exchange::partial_bags) return;
+  if (plan.kind != sharding_kind::row_wise && plan.kind != sharding_kind::table_row_wise) {
+    refuse(name_of(plan), ": partial_bags is for row_wise and table_row_wise, not ",
+           to_string(plan.kind));
+  }
+  if (!plan.replicated_rows.empty()) {
+    refuse(name_of(plan), ": partial_bags has no use for replicated_rows, of which there are ",
+           plan.replicated_rows.size());
   }
 }
 

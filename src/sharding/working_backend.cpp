@@ -50,4 +50,18 @@ operations::feature_record row_list(std::size_t table, const std::int64_t* rows,
   return feature;
 }
 
+operations::feature_record bag_list(std::size_t table, const std::int64_t* ids,
+                                    std::int64_t num_ids, const std::int64_t* offsets,
+                                    std::int64_t num_bags) {
+  operations::feature_record feature;
+  feature.table = static_cast<std::int32_t>(table);
+  feature.ids = ids;
+  feature.num_ids = num_ids;
+  feature.offsets = offsets;
+  feature.num_bags = num_bags;
+  feature.has_last_offset = true;
+  feature.batch = num_bags;
+  return feature;
+}
+
 }  // namespace warpbag::sharding

@@ -73,4 +73,9 @@ void lay_out(collection::call_records& call);
 operations::feature_record row_list(std::size_t table, const std::int64_t* rows,
                                     std::int64_t count);
 
+/// A feature that sums rows: bag b is ids[offsets[b]] to ids[offsets[b + 1] - 1].
+operations::feature_record bag_list(std::size_t table, const std::int64_t* ids,
+                                    std::int64_t num_ids, const std::int64_t* offsets,
+                                    std::int64_t num_bags);
+
 }  // namespace warpbag::sharding

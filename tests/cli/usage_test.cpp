@@ -15,7 +15,7 @@ std::vector<std::string> tiny_run(const std::string& folder) {
 }
 
 TEST(Usage, help_and_version_succeed) {
-  for (const char* const verb : {"train", "eval", "inspect", "plan"}) {
+  for (const char* const verb : {"train", "eval", "inspect", "plan", "bench"}) {
     const program_result help = run_program({verb, "--help"});
     EXPECT_EQ(help.exit_code, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example:"));

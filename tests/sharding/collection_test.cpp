@@ -25,15 +25,25 @@ table_config make_table(std::int64_t rows, std::int64_t dim) {
   return table;
 }
 
-TEST(ShardedCollection, refuses_partial_bags_because_sums_would_depend_on_the_ranks) {
-  in_process_world world(2);
-  table_plan plan = row_wise("table", 2);
-  plan.exchange = row_exchange::partial_bags;
-  const auto make = [&] {
-    sharded_embedding_bag_collection({make_table(10, 4)}, {{"feature", "table"}}, {2, {plan}},
-                                     std::shared_ptr<transport>(world.connect(0)), resources{});
+TEST(ShardedCollection, pools_in_parts_only_sums_and_means_and_only_where_that_is_allowed) {
+  const auto making = [](pooling_mode mode, bool allow_inexact) {
+    return [mode, allow_inexact] {
+      in_process_world world(1);
+      table_plan plan = row_wise("table", 1);
+      plan.exchange = row_exchange::partial_bags;
+      sharded_embedding_bag_collection({make_table(10, 4)}, {{"feature", "table", mode}},
+                                       {1, {plan}}, std::shared_ptr<transport>(world.connect(0)),
+                                       resources{}, {.allow_inexact = allow_inexact});
+    };
   };
-  EXPECT_THAT(make, ThrowsMessage<invalid_argument>(HasSubstr("partial_bags")));
+  EXPECT_NO_THROW(making(pooling_mode::sum, true)());
+  EXPECT_NO_THROW(making(pooling_mode::mean, true)());
+  EXPECT_THAT(making(pooling_mode::sum, false),
+              ThrowsMessage<invalid_argument>(HasSubstr("allow_inexact is not set")));
+  EXPECT_THAT(making(pooling_mode::max, true),
+              ThrowsMessage<invalid_argument>(HasSubstr("'feature' has mode max")));
+  EXPECT_THAT(making(pooling_mode::none, true),
+              ThrowsMessage<invalid_argument>(HasSubstr("'feature' has mode none")));
 }
 
 TEST(ShardedCollection, refuses_a_plan_for_another_number_of_ranks) {

@@ -88,7 +88,9 @@ TEST(Faults, reach_every_live_rank_and_leave_tables_as_they_were) {
   std::array<counts, num_fault_kinds> made = {};
   watchdog watch;
   for (const std::uint64_t seed : seeds_of_test(50000, 500)) {
-    const sharded_case drawn = random_case(seed, 2 + static_cast<int>(seed % 3), tiny);
+    case_limits limits = tiny;
+    limits.partial_bags = seed % 4 == 0;
+    const sharded_case drawn = random_case(seed, 2 + static_cast<int>(seed % 3), limits);
     const std::vector<rank_outcome> expected = run_with(drawn, {});
     for (const rank_outcome& rank : expected) ASSERT_FALSE(rank.thrown) << drawn;
     for (int run = 0; run < runs_of_a_case; ++run) {

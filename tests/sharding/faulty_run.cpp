@@ -142,13 +142,22 @@ class faulty_rank {
   void call_again(rank_outcome& outcome);
   void forward(std::int64_t step, rank_outcome& outcome);
   void forward_badly(std::int64_t step);
-  void backward(std::int64_t step, rank_outcome& outcome);
+  void train(std::int64_t step, rank_outcome& outcome);
+  void train_badly(std::int64_t step);
   void call_forward(std::int64_t step) {
     collection_->forward(batch(step).bags, batch(step).outputs);
   }
   void call_backward(std::int64_t step) {
     placed_batch& now = batch(step);
     collection_->backward(now.bags, now.output_gradients, now.weight_gradients);
+  }
+  training_form form_of(std::int64_t step) const {
+    return case_.training[static_cast<std::size_t>(step)];
+  }
+  template <typename Batch>
+  void call_train(std::int64_t step, Batch& now) {
+    caller_gradients gradients = make_gradients(*device_, case_, step, *collection_);
+    train_by(form_of(step), *collection_, now, gradients);
   }
 
   const sharded_case& case_;
@@ -219,7 +228,7 @@ void faulty_rank::make_step(std::int64_t step, rank_outcome& outcome) {
   if (fault_.prefetch && step + 1 < case_.num_steps()) {
     collection_->prefetch(bags_to_prefetch(step + 1));
   }
-  backward(step, outcome);
+  train(step, outcome);
   outcome.contents.push_back(contents_of(*collection_));
 }
 
@@ -261,25 +270,43 @@ void faulty_rank::forward(std::int64_t step, rank_outcome& outcome) {
   call_forward(step);
 }
 
-void faulty_rank::backward(std::int64_t step, rank_outcome& outcome) {
+/// This rank's part in a call that all ranks must refuse: gradients of outputs of a wrong shape, or
+/// one gradient more than there are shards.
+void faulty_rank::train_badly(std::int64_t step) {
+  struct {
+    const std::vector<jagged_view>& bags;
+    std::vector<const_tensor_view> output_gradients;
+    const std::vector<float*>& weight_gradients;
+  } now = {batch(step).bags, batch(step).output_gradients, batch(step).weight_gradients};
+  if (form_of(step) == training_form::fused || !fault_.in_offsets) {
+    if (is_mine()) now.output_gradients.back().rows += 1;
+    call_train(step, now);
+    return;
+  }
+  caller_gradients gradients = make_gradients(*device_, case_, step, *collection_);
+  collection_->backward_sparse(now.bags, now.output_gradients, gradients.sparse());
+  std::vector<sparse_gradient> given = gradients.changed(false);
+  if (is_mine()) given.emplace_back();
+  collection_->apply_gradients(given);
+}
+
+void faulty_rank::train(std::int64_t step, rank_outcome& outcome) {
   if (fault_.kind == fault_kind::other_rate && fault_.step == step && is_mine()) {
     collection_->set_learning_rate(0.625F);
   }
   if (is_at(fault_kind::other_call, step, true) && is_mine()) {
     const bool prefetched = fault_.prefetch && step + 1 < case_.num_steps();
+    if (form_of(step) != training_form::fused && fault_.in_offsets) call_backward(step);
     call_forward(prefetched ? step + 1 : step);
   }
   if (is_at(fault_kind::bad_argument, step, true)) {
     try {
-      placed_batch& now = batch(step);
-      std::vector<const_tensor_view> gradients = now.output_gradients;
-      if (is_mine()) gradients.back().rows += 1;
-      collection_->backward(now.bags, gradients, now.weight_gradients);
+      train_badly(step);
     } catch (const invalid_argument&) {
       outcome.rejected = std::current_exception();
     }
   }
-  call_backward(step);
+  call_train(step, batch(step));
 }
 
 }  // namespace
@@ -290,8 +317,9 @@ planned_fault draw_fault(std::uint64_t seed, fault_kind kind, const sharded_case
   fault.kind = kind;
   fault.seed = seed;
   fault.rank = static_cast<int>(random.below(drawn.num_ranks));
-  // Construction makes 2 calls; a step 7, or up to 9 with max_norm and ragged batches.
-  fault.transport_call = random.below(2 + 9 * drawn.num_steps());
+  // Construction makes 2 calls; a fused step 7, or up to 9 with max_norm and ragged batches; a
+  // step by sparse gradients 2 more, and one by dense gradients 6.
+  fault.transport_call = random.below(2 + 11 * drawn.num_steps());
   fault.step = random.below(drawn.num_steps());
   fault.in_backward = random.chance(0.5);
   fault.in_offsets = random.chance(0.5);

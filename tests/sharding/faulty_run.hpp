@@ -17,11 +17,11 @@ enum class fault_kind : std::uint8_t {
   killed,
   silently_killed,
   corrupted,
-  other_call,    // backward where the others call forward, or the other way round
+  other_call,    // backward where the others call forward, or the other way round, or another form
   other_rate,    // a learning rate of its own
   other_plan,    // at construction
   bad_batch,     // an id or an offset
-  bad_argument,  // an output or a gradient of a wrong shape
+  bad_argument,  // an output or a gradient of a wrong shape, or gradients of too many shards
 };
 inline constexpr std::size_t num_fault_kinds = 9;
 
@@ -43,7 +43,7 @@ std::ostream& operator<<(std::ostream& stream, const planned_fault& fault);
 
 using rank_contents = std::vector<std::byte>;
 
-/// What one rank saw of a run. A call: a forward or a backward that returned.
+/// What one rank saw of a run. A call: a forward that returned, or the step after it.
 struct rank_outcome {
   std::exception_ptr thrown;            // what ended the run; nullptr: it came to its end
   std::exception_ptr rejected;          // by a call after which the ranks went on

@@ -66,7 +66,10 @@ sharding::link_bytes counted(const sharded_case& drawn, std::size_t step) {
       const feature_batch& global = drawn.batches[step][f];
       features[t].push_back({.weighted = !global.weights.empty(),
                              .mode = drawn.features[f].mode,
-                             .gradient_type = drawn.gradient_type});
+                             .gradient_type = drawn.gradient_type,
+                             .ids_type = drawn.ids_type,
+                             .weight_gradients = drawn.features[f].mode == pooling_mode::sum ||
+                                                 drawn.features[f].mode == pooling_mode::mean});
       for (std::size_t rank = 0; rank < batches.size(); ++rank) {
         batches[rank][t].push_back(bags_of(global, drawn.sizes[step][f], rank));
       }
@@ -96,6 +99,8 @@ sharded_case draw_case(const law_case& wanted, const data::power_law& law, std::
   }
   batch.gradient.assign(static_cast<std::size_t>(samples * wanted.dim), 0.25F);
   drawn.batches = {{batch}};
+  drawn.training = {training_form::fused};
+  drawn.value_types = {dtype::f32};
   return drawn;
 }
 

@@ -4,8 +4,8 @@
 // ids.
 
 #include "data/power_law.hpp"
+#include "planner/traffic.hpp"
 #include "sharding/sharded_case.hpp"
-#include "sharding/traffic.hpp"
 
 namespace warpbag::support {
 

@@ -40,9 +40,9 @@ class MeasuredTraffic : public ::testing::TestWithParam<int> {};
 TEST_P(MeasuredTraffic, is_what_is_counted_from_ids) {
   const int ranks = GetParam();
   for (const std::uint64_t seed : seeds_of_test(static_cast<std::uint64_t>(2000 * ranks), 20)) {
-    sharded_case drawn =
-        random_case(seed, ranks, {.max_samples = 100, .steps = 2, .row_sums_over_pieces = false});
-    drawn.ids_type = index_type::i64;
+    const sharded_case drawn = random_case(
+        seed, ranks,
+        {.max_samples = 100, .steps = 2, .gradient_forms = false, .partial_bags = seed % 3 == 0});
     const std::vector<measured_step> steps = measure(drawn);
     for (std::size_t step = 0; step < steps.size(); ++step) {
       expect_counted(drawn, step, steps[step]);

@@ -23,6 +23,9 @@ void for_each_vector(run_results& results, Body body) {
   for (auto& step : results.outputs) {
     for (std::vector<float>& output : step) body(output);
   }
+  for (auto& step : results.gradients) {
+    for (std::vector<float>& gradient : step) body(gradient);
+  }
   for (table_contents& table : results.tables) {
     body(table.weight);
     for (std::vector<float>& state : table.state) body(state);

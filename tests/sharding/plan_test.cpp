@@ -116,10 +116,19 @@ TEST(ShardingPlan, refuses_what_no_collection_can_follow) {
        "all replicas"},
       {changed(table_wise("user", 0),
                [](auto& plan) { plan.exchange = row_exchange::partial_bags; }),
-       "split over ranks"},
+       "not table_wise"},
       {changed(data_parallel("user"),
                [](auto& plan) { plan.exchange = row_exchange::partial_bags; }),
-       "split over ranks"},
+       "not data_parallel"},
+      {changed(grid("user", {1, 0}, 4),
+               [](auto& plan) { plan.exchange = row_exchange::partial_bags; }),
+       "not grid"},
+      {changed(rows,
+               [](auto& plan) {
+                 plan.exchange = row_exchange::partial_bags;
+                 plan.replicated_rows = {3};
+               }),
+       "no use for replicated_rows"},
   };
   for (const bad_plan& bad : plans) {
     EXPECT_THAT(refusal_of(plan_of(bad.plan)), HasSubstr(bad.says)) << to_string(bad.plan.kind);

@@ -1,35 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <ostream>
 #include <set>
 
 #include "sharding/sharded_case.hpp"
+#include "support/draw_optimizer.hpp"
 
 namespace warpbag::support {
 
 namespace {
-
-optimizer_options draw_optimizer(random_source& random, dtype type) {
-  optimizer_options o;
-  o.kind = random.pick({optimizer_kind::sgd, optimizer_kind::adagrad,
-                        optimizer_kind::rowwise_adagrad, optimizer_kind::adam,
-                        optimizer_kind::adamw, optimizer_kind::partial_rowwise_adam,
-                        optimizer_kind::lamb, optimizer_kind::ftrl});
-  o.learning_rate = random.pick({0.01F, 0.1F});
-  o.momentum = random.pick({0.0F, 0.9F});
-  const bool own_decay = o.kind == optimizer_kind::adamw || o.kind == optimizer_kind::lamb;
-  o.decay_mode = own_decay ? random.pick({weight_decay_mode::none, weight_decay_mode::decoupled})
-                           : random.pick({weight_decay_mode::none, weight_decay_mode::l2,
-                                          weight_decay_mode::decoupled});
-  if (o.decay_mode != weight_decay_mode::none) o.weight_decay = 0.05F;
-  o.clipping = random.pick(
-      {clipping_kind::none, clipping_kind::none, clipping_kind::value, clipping_kind::norm});
-  if (o.clipping != clipping_kind::none) o.clipping_limit = random.pick({0.05F, 1.0F});
-  o.stochastic_rounding = type != dtype::f32 && random.chance(0.5);
-  return o;
-}
 
 table_config draw_table(random_source& random, std::size_t number, const case_limits& limits) {
   table_config table;
@@ -50,14 +32,6 @@ table_config draw_table(random_source& random, std::size_t number, const case_li
   table.init_scale = 0.5F;
   table.optimizer = draw_optimizer(random, table.type);
   return table;
-}
-
-/// Whether a step of the table, or max_norm, needs sums over whole rows.
-bool sums_rows(const table_config& table) {
-  const optimizer_kind kind = table.optimizer.kind;
-  return table.max_norm || table.optimizer.clipping == clipping_kind::norm ||
-         kind == optimizer_kind::lamb || kind == optimizer_kind::rowwise_adagrad ||
-         kind == optimizer_kind::partial_rowwise_adam;
 }
 
 table_plan draw_plan(random_source& random, const table_config& table, int ranks) {
@@ -148,6 +122,13 @@ std::vector<std::int64_t> draw_sizes(random_source& random, int ranks, std::int6
   return sizes;
 }
 
+bool is_partial(const sharded_case& drawn, const std::string& table) {
+  return std::any_of(drawn.plan.tables.begin(), drawn.plan.tables.end(),
+                     [&](const table_plan& plan) {
+                       return plan.table == table && plan.exchange == row_exchange::partial_bags;
+                     });
+}
+
 }  // namespace
 
 sharded_case random_case(std::uint64_t seed, int num_ranks, const case_limits& limits) {
@@ -160,9 +141,11 @@ sharded_case random_case(std::uint64_t seed, int num_ranks, const case_limits& l
   for (std::size_t t = 0; t < num_tables; ++t) {
     drawn.tables.push_back(draw_table(random, t, limits));
     drawn.plan.tables.push_back(draw_plan(random, drawn.tables[t], num_ranks));
-    table_plan& plan = drawn.plan.tables.back();
-    if (!limits.row_sums_over_pieces && plan.column_pieces > 1 && sums_rows(drawn.tables[t])) {
-      plan = row_wise(plan.table, num_ranks);
+    if (limits.partial_bags && random.chance(0.7)) {
+      table_plan& plan = drawn.plan.tables.back();
+      if (plan.kind != sharding_kind::table_row_wise) plan = row_wise(plan.table, num_ranks);
+      plan.replicated_rows.clear();
+      plan.exchange = row_exchange::partial_bags;
     }
   }
   const std::size_t num_features =
@@ -176,6 +159,10 @@ sharded_case random_case(std::uint64_t seed, int num_ranks, const case_limits& l
             .name;
     feature.mode = random.pick({pooling_mode::sum, pooling_mode::sum, pooling_mode::mean,
                                 pooling_mode::max, pooling_mode::none});
+    if (is_partial(drawn, feature.table) &&
+        (feature.mode == pooling_mode::max || feature.mode == pooling_mode::none)) {
+      feature.mode = pooling_mode::mean;
+    }
     drawn.features.push_back(feature);
     drawn.forms.push_back(
         random.pick({bags_form::fixed, bags_form::offsets, bags_form::offsets_with_last}));
@@ -183,6 +170,7 @@ sharded_case random_case(std::uint64_t seed, int num_ranks, const case_limits& l
                        random.chance(0.4));
   }
   drawn.options.seed = random.word();
+  drawn.options.allow_inexact = limits.partial_bags;
   drawn.options.policy =
       random.pick({bad_id_policy::error, bad_id_policy::skip, bad_id_policy::zero});
   const double bad_chance = drawn.options.policy == bad_id_policy::error ? 0.0 : 0.05;
@@ -201,6 +189,10 @@ sharded_case random_case(std::uint64_t seed, int num_ranks, const case_limits& l
       batch.push_back(
           draw_bags(random, drawn, f, samples, limits.max_hotness, bad_chance, weighted[f]));
     }
+    drawn.value_types.push_back(random.pick({dtype::f32, dtype::f32, dtype::f16, dtype::bf16}));
+    const training_form form =
+        random.pick({training_form::fused, training_form::sparse, training_form::dense});
+    drawn.training.push_back(limits.gradient_forms ? form : training_form::fused);
   }
   return drawn;
 }
@@ -219,6 +211,13 @@ std::ostream& operator<<(std::ostream& stream, const sharded_case& drawn) {
     stream << drawn.features[f].name << ": " << drawn.features[f].table << ' '
            << to_string(drawn.features[f].mode) << '\n';
   }
+  stream << "steps:";
+  for (std::size_t step = 0; step < drawn.training.size(); ++step) {
+    constexpr std::array names = {" fused", " sparse ", " dense "};
+    stream << names[static_cast<std::size_t>(drawn.training[step])];
+    if (drawn.training[step] != training_form::fused) stream << to_string(drawn.value_types[step]);
+  }
+  stream << '\n';
   return stream;
 }
 

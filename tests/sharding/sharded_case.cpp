@@ -11,7 +11,8 @@
 #include <sstream>
 #include <thread>
 
-#include "numerics/float_formats.hpp"
+#include "sharding/gradient_forms.hpp"
+#include "sharding/stored_values.hpp"
 
 namespace warpbag::support {
 
@@ -19,46 +20,6 @@ namespace {
 
 std::int64_t sum(const std::vector<std::int64_t>& values, std::int64_t first, std::int64_t last) {
   return std::accumulate(values.begin() + first, values.begin() + last, std::int64_t{0});
-}
-
-/// Values in a stored type.
-std::vector<std::byte> stored(const std::vector<float>& values, dtype type) {
-  std::vector<std::byte> bytes(values.size() * size_of(type));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (type == dtype::f32) {
-      std::memcpy(bytes.data() + i * 4, &values[i], 4);
-    } else if (type == dtype::f16) {
-      const auto narrow = numerics::narrow<numerics::f16>(values[i]);
-      std::memcpy(bytes.data() + i * 2, &narrow, 2);
-    } else {
-      const auto narrow = numerics::narrow<numerics::bf16>(values[i]);
-      std::memcpy(bytes.data() + i * 2, &narrow, 2);
-    }
-  }
-  return bytes;
-}
-
-float widened(const std::byte* bytes, dtype type) {
-  if (type == dtype::f32) {
-    float value = 0;
-    std::memcpy(&value, bytes, sizeof(value));
-    return value;
-  }
-  if (type == dtype::f16) {
-    numerics::f16 value;
-    std::memcpy(&value, bytes, sizeof(value));
-    return numerics::widen(value);
-  }
-  numerics::bf16 value;
-  std::memcpy(&value, bytes, sizeof(value));
-  return numerics::widen(value);
-}
-
-const table_config& table_of(const sharded_case& drawn, std::size_t feature) {
-  for (const table_config& table : drawn.tables) {
-    if (table.name == drawn.features[feature].table) return table;
-  }
-  throw std::logic_error("a feature without a table");
 }
 
 template <typename Collection>
@@ -69,11 +30,7 @@ std::vector<float> host_matrix(Collection& collection, const tensor_view& view) 
   std::vector<std::byte> bytes;
   bytes.resize(count * size_of(view.type));
   collection.copy_to_host(view, bytes.data());
-  std::vector<float> values;
-  for (std::size_t i = 0; i < bytes.size(); i += size_of(view.type)) {
-    values.push_back(widened(bytes.data() + i, view.type));
-  }
-  return values;
+  return widened(bytes, view.type);
 }
 
 std::vector<std::int64_t> total_sizes(const sharded_case& drawn, std::size_t step) {
@@ -84,112 +41,71 @@ std::vector<std::int64_t> total_sizes(const sharded_case& drawn, std::size_t ste
   return totals;
 }
 
+constexpr float pattern = -12345.0F;
+
+/// [table][row, column], of steps that show no gradients or not those of all rows.
+std::vector<std::vector<float>> no_gradients(const sharded_case& drawn) {
+  std::vector<std::vector<float>> of_tables;
+  for (const table_config& table : drawn.tables) {
+    const std::int64_t elements = table.num_embeddings * table.embedding_dim;
+    of_tables.emplace_back(static_cast<std::size_t>(elements), pattern);
+  }
+  return of_tables;
+}
+
+/// Puts the gradients of rows for which counts(part, id) holds where the whole tables have them.
+template <typename Counts>
+void add_gradients(const sharded_case& drawn, const std::vector<gradient_part>& parts,
+                   const std::vector<part_gradient>& seen, Counts counts,
+                   std::vector<std::vector<float>>& to) {
+  for (std::size_t p = 0; p < seen.size(); ++p) {
+    const gradient_part& part = parts[p];
+    const std::int64_t dim = drawn.tables[part.table].embedding_dim;
+    auto from = seen[p].values.begin();
+    for (const std::int64_t id : seen[p].ids) {
+      if (counts(p, id)) {
+        std::copy_n(from, part.num_columns, to[part.table].begin() + id * dim + part.first_column);
+      }
+      from += part.num_columns;
+    }
+  }
+}
+
 }  // namespace
 
-placed_batch::placed_batch(test_device& device, const sharded_case& drawn, std::size_t step,
-                           const std::vector<std::int64_t>& first,
-                           const std::vector<std::int64_t>& last)
-    : output_type_(drawn.output_type) {
-  for (std::size_t f = 0; f < drawn.features.size(); ++f) {
-    const feature_batch& global = drawn.batches[step][f];
-    if (drawn.ids_type == index_type::i32) {
-      add_bags<std::int32_t>(device, global, drawn.forms[f], first[f], last[f]);
-    } else {
-      add_bags<std::int64_t>(device, global, drawn.forms[f], first[f], last[f]);
-    }
-    const std::int64_t dim = table_of(drawn, f).embedding_dim;
-    const bool per_lookup = drawn.features[f].mode == pooling_mode::none;
-    const std::int64_t first_row = per_lookup ? sum(global.lengths, 0, first[f]) : first[f];
-    const std::int64_t rows = per_lookup ? bags[f].ids.size : last[f] - first[f];
-    const std::vector<float> gradient(global.gradient.begin() + first_row * dim,
-                                      global.gradient.begin() + (first_row + rows) * dim);
-    bytes_.emplace_back(device, stored(gradient, drawn.gradient_type));
-    output_gradients.emplace_back(bytes_.back().data(), drawn.gradient_type, rows, dim);
-    outputs_.emplace_back(device, std::vector<std::byte>(static_cast<std::size_t>(rows * dim) *
-                                                             size_of(drawn.output_type),
-                                                         std::byte{0x55}));
-    outputs.emplace_back(outputs_.back().data(), drawn.output_type, rows, dim);
-    weight_gradients_.emplace_back(
-        device, std::vector<float>(static_cast<std::size_t>(bags[f].ids.size), -99.0F));
-    const bool pooled =
-        drawn.features[f].mode == pooling_mode::sum || drawn.features[f].mode == pooling_mode::mean;
-    weight_gradients.push_back(pooled ? weight_gradients_.back().data() : nullptr);
+const table_config& table_of(const sharded_case& drawn, std::size_t feature) {
+  for (const table_config& table : drawn.tables) {
+    if (table.name == drawn.features[feature].table) return table;
   }
+  throw std::logic_error("a feature without a table");
 }
 
-template <typename Index>
-void placed_batch::add_bags(test_device& device, const feature_batch& global, bags_form form,
-                            std::int64_t first, std::int64_t last) {
-  const std::int64_t lookup = sum(global.lengths, 0, first);
-  const std::int64_t lookups = sum(global.lengths, first, last);
-  const auto place = [&](const std::vector<Index>& values) {
-    std::vector<std::byte> bytes(values.size() * sizeof(Index));
-    if (!bytes.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
-    bytes_.emplace_back(device, std::move(bytes));
-    return reinterpret_cast<const Index*>(bytes_.back().data());
-  };
-  std::vector<Index> ids;
-  for (std::int64_t i = 0; i < lookups; ++i) {
-    ids.push_back(static_cast<Index>(global.ids[static_cast<std::size_t>(lookup + i)]));
-  }
-  const float* weights = nullptr;
-  if (!global.weights.empty()) {
-    const auto begin = global.weights.begin() + lookup;
-    weights_.push_back(
-        std::make_unique<device_array<float>>(device, std::vector<float>(begin, begin + lookups)));
-    weights = weights_.back()->data();
-  }
-  const index_view placed_ids(place(ids), lookups);
-  if (form == bags_form::fixed) {
-    const std::int64_t hotness = global.lengths.empty() ? 1 : global.lengths.front();
-    bags.push_back(jagged_view::fixed(placed_ids, last - first, hotness, weights));
-    return;
-  }
-  std::vector<Index> offsets = {0};
-  for (std::int64_t bag = first; bag < last; ++bag) {
-    offsets.push_back(
-        static_cast<Index>(offsets.back() + global.lengths[static_cast<std::size_t>(bag)]));
-  }
-  // Without the last offset a feature of no bags has no offsets, which means fixed hotness.
-  const bool with_last = form == bags_form::offsets_with_last || last == first;
-  if (!with_last) offsets.pop_back();
-  const auto num_offsets = static_cast<std::int64_t>(offsets.size());
-  bags.push_back(jagged_view::csr(placed_ids, {place(offsets), num_offsets}, with_last, weights));
-}
-
-std::vector<float> placed_batch::results(std::size_t feature) {
-  const std::vector<std::byte>& bytes = outputs_[feature].values();
-  std::vector<float> values;
-  for (std::size_t i = 0; i < bytes.size(); i += size_of(output_type_)) {
-    values.push_back(widened(bytes.data() + i, output_type_));
-  }
-  if (weight_gradients[feature] != nullptr) {
-    const auto& gradients = weight_gradients_[feature].values();
-    values.insert(values.end(), gradients.begin(), gradients.end());
-  }
-  return values;
-}
-
-std::vector<std::vector<std::vector<float>>> train_on_one_device(
-    test_device& device, const sharded_case& drawn, embedding_bag_collection& collection) {
-  std::vector<std::vector<std::vector<float>>> outputs;
+run_results train_on_one_device(test_device& device, const sharded_case& drawn,
+                                embedding_bag_collection& collection) {
+  run_results results;
   for (std::size_t step = 0; step < drawn.batches.size(); ++step) {
     const std::vector<std::int64_t> first(drawn.features.size(), 0);
     placed_batch batch(device, drawn, step, first, total_sizes(drawn, step));
     collection.forward(batch.bags, batch.outputs);
-    collection.backward(batch.bags, batch.output_gradients, batch.weight_gradients);
-    auto& of_step = outputs.emplace_back();
+    const bool fused = drawn.training[step] == training_form::fused;
+    caller_gradients gradients(
+        device, fused ? std::vector<gradient_part>() : parts_of(collection, batch.bags),
+        drawn.value_types[step]);
+    auto& seen = results.gradients.emplace_back(no_gradients(drawn));  // rows without one stay so
+    add_gradients(
+        drawn, gradients.parts(), train_by(drawn.training[step], collection, batch, gradients),
+        [](std::size_t, std::int64_t) { return true; }, seen);
+    auto& of_step = results.outputs.emplace_back();
     for (std::size_t f = 0; f < drawn.features.size(); ++f) of_step.push_back(batch.results(f));
   }
   collection.check();
-  return outputs;
+  return results;
 }
 
 run_results run_on_one_device(test_device& device, const sharded_case& drawn) {
   embedding_bag_collection collection(drawn.tables, drawn.features, device.get_resources(),
                                       drawn.options);
-  run_results results;
-  results.outputs = train_on_one_device(device, drawn, collection);
+  run_results results = train_on_one_device(device, drawn, collection);
   for (std::size_t t = 0; t < drawn.tables.size(); ++t) {
     table_contents& table = results.tables.emplace_back();
     table.weight = host_matrix(collection, collection.weight(t));
@@ -199,13 +115,22 @@ run_results run_on_one_device(test_device& device, const sharded_case& drawn) {
   return results;
 }
 
+caller_gradients make_gradients(test_device& device, const sharded_case& drawn, std::int64_t step,
+                                const sharded_embedding_bag_collection& collection) {
+  const auto s = static_cast<std::size_t>(step);
+  const bool fused = drawn.training[s] == training_form::fused;
+  return {device, fused ? std::vector<gradient_part>() : parts_of(collection),
+          drawn.value_types[s]};
+}
+
 rank_run::rank_run(test_device& device, const sharded_case& drawn, std::shared_ptr<transport> ranks)
     : device_(device),
       case_(drawn),
       rank_(ranks->rank()),
       collection_(drawn.tables, drawn.features, drawn.plan, ranks, device.get_resources(),
                   drawn.options),
-      batches_(drawn.batches.size()) {}
+      batches_(drawn.batches.size()),
+      gradients_(drawn.batches.size()) {}
 
 placed_batch& rank_run::batch(std::int64_t step) {
   const auto s = static_cast<std::size_t>(step);
@@ -226,8 +151,18 @@ void rank_run::run(std::int64_t first_step, std::int64_t last_step, bool prefetc
     placed_batch& now = batch(step);
     collection_.forward(now.bags, now.outputs);
     if (prefetch && step + 1 < last_step) collection_.prefetch(batch(step + 1).bags);
-    collection_.backward(now.bags, now.output_gradients, now.weight_gradients);
+    const auto s = static_cast<std::size_t>(step);
+    caller_gradients gradients = make_gradients(device_, case_, step, collection_);
+    gradients_[s] = train_by(case_.training[s], collection_, now, gradients);
+    if (!gradients.parts().empty()) parts_ = gradients.parts();
   }
+}
+
+bool rank_run::counts(std::size_t shard, std::int64_t id) const {
+  const table_shard& part = collection_.shard(shard);
+  if (part.is_replica) return rank_ == 0;
+  const auto& replicated = case_.plan.tables[part.table].replicated_rows;
+  return !std::binary_search(replicated.begin(), replicated.end(), id);
 }
 
 void rank_run::collect(run_results& results) {
@@ -253,20 +188,21 @@ void rank_run::collect(run_results& results) {
       std::copy(mine.begin() + outputs, mine.end(), global.begin() + all_rows * dim + lookup);
     }
   }
+  for (std::size_t step = 0; step < gradients_.size(); ++step) {
+    add_gradients(
+        case_, parts_, gradients_[step],
+        [this](std::size_t s, std::int64_t id) { return counts(s, id); }, results.gradients[step]);
+  }
   for (std::size_t s = 0; s < collection_.num_shards(); ++s) {
     const table_shard& shard = collection_.shard(s);
-    if (shard.is_replica && rank_ != 0) continue;
     table_contents& table = results.tables[shard.table];
     const std::int64_t dim = case_.tables[shard.table].embedding_dim;
-    const auto& replicated = case_.plan.tables[shard.table].replicated_rows;
     const auto place = [&](const tensor_view& view, std::vector<float>& global,
                            std::int64_t width) {
       const std::vector<float> values = host_matrix(collection_, view);
       for (std::int64_t row = 0; row < view.rows; ++row) {
         const std::int64_t id = collection_.row_id(s, row);
-        if (!shard.is_replica && std::binary_search(replicated.begin(), replicated.end(), id)) {
-          continue;
-        }
+        if (!counts(s, id)) continue;
         const std::int64_t column = width == 1 ? 0 : shard.first_column;
         std::copy_n(values.begin() + row * view.dim, view.dim,
                     global.begin() + id * width + column);
@@ -289,9 +225,9 @@ void rank_run::collect(run_results& results) {
 }
 
 run_results make_results(const sharded_case& drawn) {
-  constexpr float pattern = -12345.0F;
   run_results results;
   for (std::size_t step = 0; step < drawn.batches.size(); ++step) {
+    results.gradients.push_back(no_gradients(drawn));
     auto& outputs = results.outputs.emplace_back();
     for (std::size_t f = 0; f < drawn.features.size(); ++f) {
       const auto& lengths = drawn.batches[step][f].lengths;
@@ -352,6 +288,13 @@ std::string difference(const run_results& expected, const run_results& actual) {
       text += first_difference(
           "step " + std::to_string(step) + ", output of feature " + std::to_string(f),
           expected.outputs[step][f], actual.outputs[step][f]);
+    }
+  }
+  for (std::size_t step = 0; step < expected.gradients.size(); ++step) {
+    for (std::size_t t = 0; t < expected.gradients[step].size(); ++t) {
+      text += first_difference(
+          "step " + std::to_string(step) + ", gradient of table " + std::to_string(t),
+          expected.gradients[step][t], actual.gradients[step][t]);
     }
   }
   for (std::size_t t = 0; t < expected.tables.size(); ++t) {

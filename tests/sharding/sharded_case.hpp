@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "support/device_array.hpp"
+#include "sharding/gradient_forms.hpp"
 #include "support/random_source.hpp"
 #include "warpbag/sharded_collection.hpp"
 
@@ -36,6 +36,8 @@ struct sharded_case {
   index_type ids_type = index_type::i64;
   dtype output_type = dtype::f32;
   dtype gradient_type = dtype::f32;
+  std::vector<training_form> training;  // [step]
+  std::vector<dtype> value_types;       // [step] of sparse and dense gradients
   /// [step][feature]: global batches; sizes[step][feature][rank] samples.
   std::vector<std::vector<feature_batch>> batches;
   std::vector<std::vector<std::vector<std::int64_t>>> sizes;
@@ -45,6 +47,9 @@ struct sharded_case {
 
 std::ostream& operator<<(std::ostream& stream, const sharded_case& drawn);
 
+/// The table that a feature reads.
+const table_config& table_of(const sharded_case& drawn, std::size_t feature);
+
 struct case_limits {
   std::int64_t max_samples = 200;  // of one rank
   std::int64_t max_hotness = 12;
@@ -53,10 +58,12 @@ struct case_limits {
   std::int64_t steps = 5;
   std::int64_t max_tables = 4;
   std::int64_t max_more_features = 2;  // than tables
-  bool row_sums_over_pieces = true;    // column pieces of tables that sum over whole rows
+  bool gradient_forms = true;          // or fused steps alone
+  bool partial_bags = false;           // most tables are pooled in parts
 };
 
-/// Every kind of plan, option and type is drawn; the plan is for `num_ranks`.
+/// Every kind of plan, option and type is drawn (row_exchange::partial_bags where wanted); the plan
+/// is for `num_ranks`.
 sharded_case random_case(std::uint64_t seed, int num_ranks, const case_limits& limits = {});
 
 /// The bags of samples [first, last) of each feature in memory of a device, with outputs, output
@@ -94,15 +101,20 @@ struct table_contents {
   step_state step;
 };
 struct run_results {
-  std::vector<std::vector<std::vector<float>>> outputs;  // [step][feature] in sample order
+  std::vector<std::vector<std::vector<float>>> outputs;    // [step][feature] in sample order
+  std::vector<std::vector<std::vector<float>>> gradients;  // [step][table] where steps show them
   std::vector<table_contents> tables;
 };
 
-/// All steps on one device; returns the outputs.
-std::vector<std::vector<std::vector<float>>> train_on_one_device(
-    test_device& device, const sharded_case& drawn, embedding_bag_collection& collection);
+/// All steps on one device; returns outputs and gradients.
+run_results train_on_one_device(test_device& device, const sharded_case& drawn,
+                                embedding_bag_collection& collection);
 /// The same, with what it leaves.
 run_results run_on_one_device(test_device& device, const sharded_case& drawn);
+
+/// Room for the gradients of a rank's shards, after the step's forward; none for a fused step.
+caller_gradients make_gradients(test_device& device, const sharded_case& drawn, std::int64_t step,
+                                const sharded_embedding_bag_collection& collection);
 
 /// What one rank has of a sharded run.
 class rank_run {
@@ -118,12 +130,16 @@ class rank_run {
 
  private:
   placed_batch& batch(std::int64_t step);
+  /// Of what several ranks hold, one rank's counts.
+  bool counts(std::size_t shard, std::int64_t id) const;
 
   test_device& device_;
   const sharded_case& case_;
   int rank_;
   sharded_embedding_bag_collection collection_;
   std::vector<std::unique_ptr<placed_batch>> batches_;  // [step], made when first wanted
+  std::vector<gradient_part> parts_;
+  std::vector<std::vector<part_gradient>> gradients_;  // [step][part]
 };
 
 /// Shapes of results for `drawn`, filled with a pattern that no run leaves.
@@ -131,6 +147,9 @@ run_results make_results(const sharded_case& drawn);
 
 /// Empty when both hold the same bits (all NaNs are the same); else what differs first.
 std::string difference(const run_results& expected, const run_results& actual);
+
+/// All steps on in-process ranks of the CPU.
+run_results run_sharded(const sharded_case& drawn, bool prefetch);
 
 /// Runs body(rank) on a thread for each rank and waits. Rethrows the exception of the lowest rank
 /// that threw.

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// rowwise_adagrad on up to eight rows of a group at once, the optimizer that most embeddings are
+// trained by. One row at a time spends ten instructions on the butterfly of N4 and a dozen on its
+// state, in every lane alike. Here the lanes of a group share out the rows: each step of the
+// butterfly halves the rows that a lane still adds for, and in the end every lane works out the
+// state of one row.
+
+#include "kernels/common/optimizer_row.cuh"
+
+namespace warpbag::kernels {
+
+inline constexpr int rows_together = 8;
+
+/// What the lanes of a group tell each other of a row.
+struct alignas(16) rowwise_step {
+  void* row;  // nullptr: not to be updated
+  float multiplier;
+};
+
+struct rowwise_policy {
+  // Groups have a lane for each row at least.
+  static constexpr int least_width = rows_together;
+  // One step more per group keeps the groups in different banks.
+  static constexpr int steps_per_group = rows_together + 1;
+  // Rows of weights that a lane asks for before it updates the first.
+  static constexpr int rows_per_batch = 4;
+};
+
+using rowwise_memory =
+    rowwise_step[warp_size / rowwise_policy::least_width * rowwise_policy::steps_per_group];
+
+/// Tables whose fused updates this file knows: what it leaves to row_updater are decay, clipping,
+/// frequencies, stochastic rounding, parts of rows, and rows of a shape that few have.
+__device__ __forceinline__ bool updates_rows_together(const table_record& table, int row_width) {
+  const optimizer_options& options = table.optimizer;
+  return options.kind == optimizer_kind::rowwise_adagrad &&
+         options.clipping == clipping_kind::none && options.decay_mode == weight_decay_mode::none &&
+         !table.scale_grad_by_freq &&
+         (!options.stochastic_rounding || table.row_type == dtype::f32) &&
+         table.shard.row_lanes[0] == nullptr && row_width == quad_elements &&
+         num_strips(table.dim) == 1 && 1 << width_class(table.dim) >= rowwise_policy::least_width;
+}
+
+/// The butterfly of N4 for the eight rows of which lane l has the sums in the order i ^ mine, mine
+/// = l / (width / 8): the first half is of the rows that it goes on adding for, the other half its
+/// partner wants, in the same order, so that nothing has to be chosen. Gives the lane the sum of
+/// row `mine`. Additions are those of lane_group::sum, apart from the order of their two operands.
+__device__ __forceinline__ float butterfly_of_rows(float (&sums)[rows_together],
+                                                   const lane_group& group) {
+  int distance = group.width / 2;
+#pragma unroll
+  for (int rows = rows_together / 2; rows > 0; rows /= 2) {
+#pragma unroll
+    for (int i = 0; i < rows; ++i) {
+      sums[i] += __shfl_xor_sync(full_mask, sums[i + rows], distance);
+    }
+    distance /= 2;
+  }
+  float sum = sums[0];
+#pragma unroll 1
+  for (; distance > 0; distance /= 2) sum += __shfl_xor_sync(full_mask, sum, distance);
+  return sum;
+}
+
+/// Up to eight rows of one group, for the whole warp. row_of(i) is the row of the table that sum i
+/// of `gradient`, in shared memory, belongs to; -1: none. At most `count` <= 8 of them, the same
+/// for all groups. Columns beyond the row may hold anything.
+template <typename RowOf>
+__device__ __forceinline__ void update_rows_together(const table_record& table,
+                                                     const numerics::step_factors& factors,
+                                                     const lane_group& group,
+                                                     lane_gradient gradient, int count,
+                                                     rowwise_memory& memory, RowOf row_of) {
+  __syncwarp();  // steps of the rows before
+  rowwise_step* const steps = memory + group.index * rowwise_policy::steps_per_group;
+  const int lanes_per_row = group.width / rows_together;
+  const int mine = group.lane / lanes_per_row;
+  const std::int64_t row = row_of(mine);
+  float* const stored = table.state[0] + max(row, std::int64_t{0});
+  const float state = *stored;
+  const std::int32_t column = group.lane * quad_elements;
+  float sums[rows_together];
+#pragma unroll
+  for (int i = 0; i < rows_together; ++i) {
+    // Of rows that are not there the memory holds something, which goes nowhere.
+    sums[i] = add_squares(0.0F, gradient.load(i ^ mine));
+    if (column >= table.dim) sums[i] = 0.0F;
+  }
+  const float mean = numerics::mean_square(butterfly_of_rows(sums, group), table.dim);
+  const float new_state = numerics::update_row_state(table.optimizer, state, mean);
+  const std::int64_t row_bytes = table.row_stride * (table.row_type == dtype::f32 ? 4 : 2);
+  if (group.lane == mine * lanes_per_row) {
+    if (row >= 0) *stored = new_state;
+    steps[mine] = {row < 0 ? nullptr : static_cast<char*>(table.rows) + row * row_bytes,
+                   numerics::rowwise_multiplier(table.optimizer, factors, new_state)};
+  }
+  __syncwarp();
+  if (column >= table.dim) return;
+  with_stored_type(table.row_type, [&](auto stored_type) {
+    using Stored = decltype(stored_type);
+    using access = detail::packed<Stored, quad_elements>;
+#pragma unroll 1
+    for (int first = 0; first < count; first += rowwise_policy::rows_per_batch) {
+      access* places[rowwise_policy::rows_per_batch];
+      access rows[rowwise_policy::rows_per_batch];
+#pragma unroll
+      for (int i = 0; i < rowwise_policy::rows_per_batch; ++i) {
+        places[i] = static_cast<access*>(steps[first + i].row);
+        __builtin_assume(__isGlobal(places[i]));
+        if (places[i] != nullptr) rows[i] = places[i][group.lane];
+      }
+#pragma unroll
+      for (int i = 0; i < rowwise_policy::rows_per_batch; ++i) {
+        if (places[i] == nullptr) continue;
+        const float multiplier = steps[first + i].multiplier;
+        const quad g = gradient.load(first + i);
+        const quad w = widened_quad(rows[i].value);
+        access updated;
+#pragma unroll
+        for (int e = 0; e < quad_elements; ++e) {
+          updated.value[e] =
+              narrowed<Stored>(numerics::rowwise_weight(w.value[e], g.value[e], multiplier));
+        }
+        places[i][group.lane] = updated;
+      }
+    }
+  });
+}
+
+}  // namespace warpbag::kernels
