@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // One pass over all offsets and ids of a batch. It reads nothing outside the buffers whatever they
-// hold, so that garbage is found and not fallen over: offsets are compared, never followed, until
-// the whole batch is known to be good.
+// hold, so that garbage is found and not fallen over: an offset is compared before it is followed.
 
+#include "kernels/common/last_block.cuh"
 #include "kernels/common/records.cuh"
 #include "kernels/common/warp.cuh"
 #include "numerics/gradient_tree.hpp"
@@ -15,18 +15,20 @@ __device__ __forceinline__ void report_fault(const device_problem& problem, std:
   atomicMax(&problem.status->batch_fault, ~pack_fault({feature, is_id, index}));
 }
 
-/// Offset `index` of a feature: starts at 0, does not decrease, ends within the ids.
+/// Offset `index` of a feature: starts at 0, does not decrease, ends within the ids. Says whether
+/// it does.
 template <typename Index>
-__device__ __forceinline__ void check_offset(const device_problem& problem, std::int32_t number,
+__device__ __forceinline__ bool check_offset(const device_problem& problem, std::int32_t number,
                                              std::int64_t index) {
   const feature_record& feature = problem.features[number];
   const std::int64_t num_offsets = feature.num_bags + (feature.has_last_offset ? 1 : 0);
-  if (feature.offsets == nullptr || index >= num_offsets) return;
+  if (feature.offsets == nullptr || index >= num_offsets) return true;
   const std::int64_t offset = load_index<Index>(feature.offsets, index);
   const bool good = index == 0 ? offset == 0
                                : offset >= load_index<Index>(feature.offsets, index - 1) &&
                                      offset <= feature.num_ids;
   if (!good) report_fault(problem, number, false, index);
+  return good;
 }
 
 /// The id at a position: in range where it belongs to a bag. Says 1 for one met under skip or zero.
@@ -52,42 +54,10 @@ __device__ __forceinline__ unsigned check_position(const device_problem& problem
   return 0;
 }
 
-/// Items: positions, then a slot for every possible offset (num_bags + 1 a feature).
-template <typename Index>
-__global__ void __launch_bounds__(256)
-    check_inputs_kernel(const __grid_constant__ device_problem problem, bad_id_policy policy,
-                        std::uint32_t* bag_of_position) {
-  const std::int64_t num_slots = problem.total_bags + problem.num_features;
-  unsigned bad_ids = 0;
-  for (std::int64_t item = thread_index(); item < problem.total_positions + num_slots;
-       item += num_threads()) {
-    if (item < problem.total_positions) {
-      bad_ids += check_position<Index>(problem, item, policy, bag_of_position);
-      continue;
-    }
-    const std::int64_t slot = item - problem.total_positions;
-    const std::int64_t number = last_index(problem.num_features, [&](std::int64_t f) {
-      return problem.features[f].first_bag + f <= slot;
-    });
-    check_offset<Index>(problem, static_cast<std::int32_t>(number),
-                        slot - problem.features[number].first_bag - number);
-  }
-  bad_ids = __reduce_add_sync(full_mask, bad_ids);
-  if (lane_index() == 0 && bad_ids != 0) {
-    atomicAdd(&problem.status->batch_bad_ids, static_cast<unsigned long long>(bad_ids));
-  }
-}
-
-/// First thing of a step: nothing is known against the batch yet.
-__global__ void begin_batch_kernel(device_status* status) {
-  status->batch_fault = 0;
-  status->batch_bad_ids = 0;
-}
-
 __global__ void clear_status_kernel(device_status* status, bool everything) {
   if (everything) {
-    status->batch_fault = 0;
-    status->batch_bad_ids = 0;
+    begin_batch(*status);
+    status->arrivals = 0;
   }
   status->first_fault = no_fault;
   status->fault_value = 0;
@@ -98,7 +68,7 @@ __global__ void clear_status_kernel(device_status* status, bool everything) {
 
 /// Keeps the first fault since clear_status, with what it says.
 template <typename Index>
-__device__ void record_batch(const device_problem& problem) {
+__device__ __forceinline__ void record_batch(const device_problem& problem) {
   device_status& status = *problem.status;
   if (status.batch_fault == 0) {
     status.bad_ids += status.batch_bad_ids;
@@ -131,44 +101,83 @@ __device__ __forceinline__ std::int64_t count_lookups(const table_record& table,
   return count;
 }
 
-/// Second pass: keeps the fault of a bad batch; in a good one writes scale_of_bag. A lane takes a
-/// bag; bags whose ids must be looked at (padding, or bad ids that may be there) are then counted
-/// by the whole warp, one after the other.
+/// Offsets of 32 bags, a lane each, and their scale_of_bag, which means nothing if the batch turns
+/// out to be bad. Bags whose ids must be looked at (padding, or bad ids that may be there) are
+/// counted by the whole warp, one after the other: only where the bag lies within the ids, and not
+/// when an offset is known to be bad, for bags may then overlap and look at every id many times.
 template <typename Index>
-__global__ void __launch_bounds__(256)
-    finish_inputs_kernel(const __grid_constant__ device_problem problem, bad_id_policy policy,
-                         float* scale_of_bag) {
-  if (thread_index() == 0) record_batch<Index>(problem);
-  if (problem.status->batch_fault != 0) return;
-  for (std::int64_t first = warp_index() * warp_size; first < problem.total_bags;
-       first += num_warps() * warp_size) {
-    const std::int64_t bag = first + lane_index();
-    std::int64_t count = 1;
-    std::int32_t number = 0;
-    bag_range range = {};
-    bool look = false;
-    if (bag < problem.total_bags) {
-      number = feature_of_bag(problem, bag);
-      const feature_record& feature = problem.features[number];
-      if (feature.mode == pooling_mode::mean) {
-        range = range_of_bag<Index>(feature, bag - feature.first_bag);
-        count = range.end - range.begin;
-        look = policy != bad_id_policy::error || problem.tables[feature.table].padding_idx >= 0;
-      }
-    }
-    for (unsigned left = __ballot_sync(full_mask, look); left != 0; left &= left - 1) {
-      const int lane = __ffs(static_cast<int>(left)) - 1;
-      const feature_record& feature = problem.features[__shfl_sync(full_mask, number, lane)];
-      const bag_range shared = {__shfl_sync(full_mask, range.begin, lane),
-                                __shfl_sync(full_mask, range.end, lane)};
-      const std::int64_t counted = count_lookups<Index>(problem.tables[feature.table], feature.ids,
-                                                        shared, policy == bad_id_policy::zero);
-      if (lane_index() == lane) count = counted;
-    }
-    if (bag < problem.total_bags) {
-      scale_of_bag[bag] = count > 0 ? numerics::mean_scale(count) : 1.0F;
+__device__ __forceinline__ void check_bags(const device_problem& problem, std::int64_t first,
+                                           bad_id_policy policy, float* scale_of_bag) {
+  const std::int64_t bag = first + lane_index();
+  std::int64_t count = 1;
+  std::int32_t number = 0;
+  bag_range range = {};
+  bool good = true;
+  bool look = false;
+  if (bag < problem.total_bags) {
+    number = feature_of_bag(problem, bag);
+    const feature_record& feature = problem.features[number];
+    good = check_offset<Index>(problem, number, bag - feature.first_bag);
+    if (feature.mode == pooling_mode::mean) {
+      range = range_of_bag<Index>(feature, bag - feature.first_bag);
+      count = range.end - range.begin;
+      good = good && range.begin >= 0 && count >= 0 && range.end <= feature.num_ids;
+      look = policy != bad_id_policy::error || problem.tables[feature.table].padding_idx >= 0;
     }
   }
+  unsigned left = __ballot_sync(full_mask, look);
+  if (__all_sync(full_mask, good) == 0 || (left != 0 && *static_cast<volatile unsigned long long*>(
+                                                            &problem.status->batch_fault) != 0)) {
+    left = 0;
+  }
+  for (; left != 0; left &= left - 1) {
+    const int lane = __ffs(static_cast<int>(left)) - 1;
+    const feature_record& feature = problem.features[__shfl_sync(full_mask, number, lane)];
+    const bag_range shared = {__shfl_sync(full_mask, range.begin, lane),
+                              __shfl_sync(full_mask, range.end, lane)};
+    const std::int64_t counted = count_lookups<Index>(problem.tables[feature.table], feature.ids,
+                                                      shared, policy == bad_id_policy::zero);
+    if (lane_index() == lane) count = counted;
+  }
+  if (bag < problem.total_bags) {
+    scale_of_bag[bag] = count > 0 ? numerics::mean_scale(count) : 1.0F;
+  }
+}
+
+/// A warp takes 32 positions, or 32 bags, or the last offsets of 32 features. The last block keeps
+/// what was found.
+template <typename Index>
+__global__ void __launch_bounds__(256)
+    check_inputs_kernel(const __grid_constant__ device_problem problem, bad_id_policy policy,
+                        std::uint32_t* bag_of_position, float* scale_of_bag) {
+  std::int64_t item = warp_index();
+  std::int64_t end = warps_for(problem.total_positions);
+  unsigned bad_ids = 0;
+  for (; item < end; item += num_warps()) {
+    const std::int64_t position = item * warp_size + lane_index();
+    if (position < problem.total_positions) {
+      bad_ids += check_position<Index>(problem, position, policy, bag_of_position);
+    }
+  }
+  bad_ids = __reduce_add_sync(full_mask, bad_ids);
+  if (lane_index() == 0 && bad_ids != 0) {
+    atomicAdd(&problem.status->batch_bad_ids, static_cast<unsigned long long>(bad_ids));
+  }
+  std::int64_t first = end;
+  end += warps_for(problem.total_bags);
+  for (; item < end; item += num_warps()) {
+    check_bags<Index>(problem, (item - first) * warp_size, policy, scale_of_bag);
+  }
+  first = end;
+  end += warps_for(problem.num_features);
+  for (; item < end; item += num_warps()) {
+    const std::int64_t number = (item - first) * warp_size + lane_index();
+    if (number < problem.num_features) {
+      check_offset<Index>(problem, static_cast<std::int32_t>(number),
+                          problem.features[number].num_bags);
+    }
+  }
+  if (is_last_block(&problem.status->arrivals) && threadIdx.x == 0) record_batch<Index>(problem);
 }
 
 }  // namespace warpbag::kernels

@@ -39,47 +39,58 @@ __device__ __forceinline__ std::uint32_t group_index(const pool_job& job) {
   return static_cast<std::uint32_t>(lane_index()) >> job.shape.log_group;
 }
 
-/// Where output rows go. Copied out of the records, which would be read again after every store.
+/// Where this lane's parts of output rows go. Copied out of the records, which would be read again
+/// after every store.
+template <typename Format>
 struct pool_output {
+  const lane_parts<Format>& lane;
   void* rows;
   std::int64_t stride;
   std::int32_t dim;
   dtype type;
   bool whole;
   std::uint32_t row_bytes;
-  bool usual;  // fp32, whole, rows below 4 GiB
+  std::uint32_t bytes_to_next;  // from one part to the next
+  global_address first = 0;     // this lane's first part in row 0
+  int usual_parts = -1;         // fp32, whole, rows below 4 GiB: parts that are columns of the row
 
-  __device__ __forceinline__ explicit pool_output(const pool_job& job)
-      : rows(job.feature.output),
+  __device__ __forceinline__ pool_output(const pool_job& job, const lane_parts<Format>& lane)
+      : lane(lane),
+        rows(job.feature.output),
         stride(job.feature.output_stride),
         dim(job.table.dim),
         type(job.output_type),
         whole(job.shape.whole_output),
         row_bytes(static_cast<std::uint32_t>(stride) * 4),
-        usual(type == dtype::f32 && whole && stride < (std::int64_t{1} << 30)) {
+        bytes_to_next((Format::width * 4U) << job.shape.log_group) {
     __builtin_assume(__isGlobal(rows));
+    if (type == dtype::f32 && whole && stride < (std::int64_t{1} << 30)) {
+      first = to_global(static_cast<const float*>(rows) + lane.column[0]);
+      usual_parts = 0;
+#pragma unroll
+      for (int p = 0; p < Format::parts; ++p) usual_parts += lane.column[p] < dim ? 1 : 0;
+    }
+    // Else they are worked out again for every row.
+    asm volatile("" : "+l"(first), "+r"(usual_parts));
   }
 
-  template <typename Format>
-  __device__ __forceinline__ void store(std::uint32_t row, const lane_parts<Format>& lane,
+  __device__ __forceinline__ void store(std::uint32_t row,
                                         const lane_values<Format::elements>& values) const {
-    if (usual) {
-      constexpr int width = Format::width < quad_elements ? Format::width : quad_elements;
-      auto* const output =
-          reinterpret_cast<float*>(static_cast<char*>(rows) + row * std::uint64_t{row_bytes});
-      lane.template store<float, width>(output, dim, values);
+    if (usual_parts >= 0) {
+      lane_parts<Format>::store_floats(address_of(first, row, row_bytes), bytes_to_next,
+                                       usual_parts, values);
       return;
     }
     switch (type) {
-      case dtype::f32: store_as<float>(row, lane, values); return;
-      case dtype::f16: store_as<numerics::f16>(row, lane, values); return;
-      case dtype::bf16: store_as<numerics::bf16>(row, lane, values); return;
+      case dtype::f32: store_as<float>(row, values); return;
+      case dtype::f16: store_as<numerics::f16>(row, values); return;
+      case dtype::bf16: store_as<numerics::bf16>(row, values); return;
     }
   }
 
  private:
-  template <typename Stored, typename Format>
-  __device__ __forceinline__ void store_as(std::uint32_t row, const lane_parts<Format>& lane,
+  template <typename Stored>
+  __device__ __forceinline__ void store_as(std::uint32_t row,
                                            const lane_values<Format::elements>& values) const {
     constexpr int widest = 16 / static_cast<int>(sizeof(Stored));
     constexpr int width = Format::width < widest ? Format::width : widest;
@@ -140,8 +151,7 @@ template <lookup_kind Kind, typename Index, template <int> typename Pooled, type
 __device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const pool_rows& rows,
                                                   const lane_parts<Format>& lane, Finish finish) {
   const pool_bags<Index> bags(job.feature);
-  const id_rules rules = {job.table.num_rows, job.table.padding_idx,
-                          job.policy == bad_id_policy::zero};
+  const id_rules<Index> rules(job.table, job.policy);
   const std::uint32_t groups = warp_size >> job.shape.log_group;
   const std::uint32_t end = rows.end_before(job.feature.num_bags);
 #pragma unroll 1
@@ -163,7 +173,7 @@ __device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const poo
 template <typename Format, typename Index>
 __device__ __forceinline__ void pool_sums(const pool_job& job, const pool_rows& rows) {
   const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
-  const pool_output output(job);
+  const pool_output<Format> output(job, lane);
   const bool mean = job.feature.mode == pooling_mode::mean;
   const auto finish = [&](std::uint32_t bag, sum_of_rows<Format::elements>& pooled,
                           std::uint32_t counted) {
@@ -173,7 +183,7 @@ __device__ __forceinline__ void pool_sums(const pool_job& job, const pool_rows& 
 #pragma unroll
       for (int i = 0; i < Format::elements; ++i) pooled.total.value[i] /= count;
     }
-    output.store(bag, lane, pooled.total);
+    output.store(bag, pooled.total);
   };
   const auto pool_as = [&](auto kind) {
     pool_bags_of_warp<decltype(kind)::value, Index, sum_of_rows>(job, rows, lane, finish);
@@ -196,11 +206,11 @@ __device__ __forceinline__ void pool_sums(const pool_job& job, const pool_rows& 
 template <typename Format, typename Index>
 __device__ __forceinline__ void pool_max(const pool_job& job, const pool_rows& rows) {
   const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
-  const pool_output output(job);
+  const pool_output<Format> output(job, lane);
   std::int32_t* const max_positions = job.feature.max_positions;
   const auto finish = [&](std::uint32_t bag, const max_of_rows<Format::elements>& pooled,
                           std::uint32_t) {
-    output.store(bag, lane, pooled.total);
+    output.store(bag, pooled.total);
     if (max_positions == nullptr) return;
     std::int32_t* const positions = max_positions + std::int64_t{bag} * output.dim;
 #pragma unroll
@@ -217,7 +227,7 @@ __device__ __forceinline__ void pool_max(const pool_job& job, const pool_rows& r
 template <typename Format, typename Index>
 __device__ __forceinline__ void copy_rows(const pool_job& job, const pool_rows& rows) {
   const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
-  const pool_output output(job);
+  const pool_output<Format> output(job, lane);
   const std::uint32_t groups = warp_size >> job.shape.log_group;
   const std::int64_t end = end_of_bags<Index>(job.feature);
   const std::uint32_t first = rows.first + group_index(job);
@@ -234,7 +244,7 @@ __device__ __forceinline__ void copy_rows(const pool_job& job, const pool_rows& 
   for (std::uint32_t u = 0; u < copied_rows; ++u) {
     const std::uint32_t position = first + u * groups;
     if (position < job.feature.num_ids) {
-      output.store(position, lane, lane.widened(stored[u]));
+      output.store(position, lane.widened(stored[u]));
     }
   }
 }

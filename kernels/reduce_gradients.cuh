@@ -8,24 +8,6 @@
 
 namespace warpbag::kernels {
 
-/// One block: the tiles of every table's runs, and the number of rows of sparse gradients.
-__global__ void __launch_bounds__(table_plan_policy::threads)
-    plan_runs(const __grid_constant__ reduction work) {
-  const bool fault = work.problem.status->batch_fault != 0;
-  plan_tables(work.problem, work.plan, fault ? 0 : *work.occurrences.num_runs,
-              [&](int t, std::int64_t& first) -> std::int64_t {
-                const table_record& table = work.problem.tables[t];
-                if (fault || table.gradient.form == operations::gradient_form::none) return 0;
-                first = first_run_of(work.occurrences, table.first_row);
-                const std::int64_t count =
-                    first_run_of(work.occurrences, table.first_row + table.num_rows) - first;
-                if (table.gradient.form == operations::gradient_form::sparse) {
-                  *table.gradient.count = count;
-                }
-                return count;
-              });
-}
-
 /// The short runs of one tile: [first, last) for each group of a warp, whose groups work together.
 template <typename Gradient>
 class run_tile {
@@ -56,7 +38,7 @@ class run_tile {
     if (together_) {
       for (std::int32_t done = 0; done < plan_.items_per_group; done += rows_together) {
         const lane_gradient sums = {shared_sums_.data + done * strip_columns};
-        update_rows_together(table_, plan_.factors, group_, sums,
+        update_rows_together(table_, plan_.row_width == quad_elements, plan_.factors, group_, sums,
                              min(plan_.items_per_group - done, rows_together), storage_.rowwise,
                              [&](std::int32_t i) {
                                const std::int32_t run = first_ + done + i;

@@ -11,9 +11,8 @@ namespace warpbag::kernels {
 
 /// Sort keys of `capacity` runs: destinations numbered through all tables. Runs that are not there
 /// come behind them.
-__global__ void __launch_bounds__(256)
-    make_route_keys(const __grid_constant__ routing_work work, std::int64_t capacity,
-                    std::uint32_t* keys, std::uint32_t* runs) {
+__global__ void __launch_bounds__(256) make_route_keys(const __grid_constant__ routing_work work,
+                                                       std::int64_t capacity, std::uint32_t* keys) {
   const std::int64_t num_runs = work.num_runs();
   for (std::int64_t run = thread_index(); run < capacity; run += num_threads()) {
     std::int64_t key = work.num_destinations();
@@ -26,7 +25,6 @@ __global__ void __launch_bounds__(256)
       work.routed_row[run] = place.row;
     }
     keys[run] = static_cast<std::uint32_t>(key);
-    runs[run] = static_cast<std::uint32_t>(run);
   }
 }
 

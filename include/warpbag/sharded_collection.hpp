@@ -15,8 +15,10 @@
 // may go on with the next batch. When ranks cannot go on together (rank_lost, rank_mismatch), every
 // live rank throws, its tables are as they were before the call, and the transport is closed.
 //
-// Streams: on CUDA work is enqueued on resources.stream, but sizes of messages come from the data,
-// so forward and backward wait for the device a few times and cannot be captured in a graph.
+// Streams: on CUDA work is enqueued on resources.stream, and what finds and asks for the rows of a
+// batch on a stream of the collection's own, in order with it; resources.memory is asked for memory
+// on both, and by the thread of prefetch. Sizes of messages come from the data, so forward and
+// backward wait for the device a few times and cannot be captured in a graph.
 
 #include <memory>
 #include <span>
@@ -68,10 +70,13 @@ class WARPBAG_EXPORT sharded_embedding_bag_collection {
   /// spare: after some steps hardly ever.
   void reserve(std::span<const jagged_view> bags);
 
-  /// Collective. Starts on the next batch: its rows are found and asked for while the caller goes
-  /// on (on the CPU in a thread of its own, over a transport of its own). The next forward must be
-  /// given the same bags, whose memory must hold the ids from now until its backward. Bits do not
-  /// change. A bad batch is thrown by that forward.
+  /// Collective. Starts on the next batch and returns: its rows are found in a thread of its own
+  /// (CUDA: on a stream of its own, after what is on resources.stream now) and asked for over a
+  /// transport of its own. On the CPU that is done beside, too; on CUDA it is done at the end of
+  /// the next backward or apply_gradients, at the latest in forward (docs/sharding.md says why),
+  /// and what is asked for travels beside the optimizers. The next forward must be given the same
+  /// bags, whose memory must hold the ids from now until its backward. Bits do not change. A bad
+  /// batch is thrown by that forward.
   void prefetch(std::span<const jagged_view> bags);
 
   /// Collective. As embedding_bag_collection.

@@ -7,9 +7,10 @@
 //
 // Every call here is collective: all ranks of the transport make the same calls in the same order,
 // with sizes that fit each other; ranks with nothing to say take part. One thread at a time uses a
-// transport; transports made by split() may be used at the same time. Memory is that of where():
-// for NCCL, of its GPU, and calls are enqueued on its stream; for the others calls return when they
-// are done. Results do not depend on timing: reductions add in rank order.
+// transport; transports made by split() may be used at the same time, but those of NCCL by one
+// thread at a time, and all ranks make the calls on all of them in one order. Memory is that of
+// where(): for NCCL, of its GPU, and calls are enqueued on its stream; for the others calls return
+// when they are done. Results do not depend on timing: reductions add in rank order.
 //
 // Failure: when a rank is lost, does not come within the deadline, or sends what does not fit, the
 // call throws rank_lost or rank_mismatch on every live rank, naming the rank at fault; from then on
@@ -81,8 +82,8 @@ class WARPBAG_EXPORT transport {
   virtual void barrier() = 0;
 
   /// A transport of the ranks that give the same color, in the order of their ranks here. Its
-  /// failures are its own.
-  virtual std::unique_ptr<transport> split(int color) = 0;
+  /// failures are its own. CUDA: its calls are enqueued on `stream`; nullptr: on stream().
+  virtual std::unique_ptr<transport> split(int color, cuda_stream stream = nullptr) = 0;
 
   /// Waits until everything enqueued is done.
   virtual void wait() {}

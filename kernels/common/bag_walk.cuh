@@ -22,8 +22,10 @@ __device__ const float4 zero_strip[warp_size] = {};
 
 template <int Elements>
 struct sum_of_rows {
-  lane_values<Elements> block = {};
+  lane_values<Elements> block;
   lane_values<Elements> total = {};
+
+  __device__ __forceinline__ sum_of_rows() { begin_block(); }
 
   __device__ __forceinline__ void add(const lane_values<Elements>& x) {
 #pragma unroll
@@ -37,16 +39,26 @@ struct sum_of_rows {
     }
   }
   __device__ __forceinline__ void end_block() {
+    add_block();
+    begin_block();
+  }
+  __device__ __forceinline__ void add_block() {
 #pragma unroll
     for (int i = 0; i < Elements; ++i) total.value[i] += block.value[i];
-    block = {};
+  }
+  __device__ __forceinline__ void begin_block() {
+#pragma unroll
+    for (int i = 0; i < Elements; ++i) {
+      // Of a zero that it knows the compiler makes one more for every way into a loop.
+      asm volatile("mov.f32 %0, 0f00000000;" : "=f"(block.value[i]));
+    }
   }
   /// The last block. Where it is the only one, the total is +0 + block: the block itself, unless
   /// underflow of a product with a weight has made that -0.
   template <bool Weighted>
   __device__ __forceinline__ void end_bag(bool only_block) {
     if (Weighted || !only_block) {
-      end_block();
+      add_block();
     } else {
       total = block;
     }
@@ -78,11 +90,24 @@ struct max_of_rows {
   __device__ __forceinline__ void end_bag(bool) {}
 };
 
-/// What checked lookups are checked against.
+/// What checked lookups are checked against, in the width of an id: 32-bit ids need no 64-bit
+/// comparisons, which are two or three instructions each.
+template <typename Index>
 struct id_rules {
-  std::int64_t num_rows;
-  std::int64_t padding_idx;
-  bool bad_is_zero;  // bad_id_policy::zero: a bad id is a row of zeros that is there
+  using number = std::make_unsigned_t<Index>;
+  number num_rows;  // 2^31 where 32-bit ids cannot reach the last rows
+  number padding_idx;
+  float bad_weight;  // 1 under bad_id_policy::zero: a bad id is a row of zeros that is there
+
+  __device__ __forceinline__ id_rules(const table_record& table, bad_id_policy policy)
+      : bad_weight(policy == bad_id_policy::zero ? 1.0F : 0.0F) {
+    constexpr auto ids = static_cast<std::int64_t>(static_cast<number>(-1) >> 1U);
+    num_rows = static_cast<number>(table.num_rows <= ids ? table.num_rows : ids) +
+               (table.num_rows > ids ? 1U : 0U);
+    // No padding row, or none that such an id can name: what no id in range is.
+    const bool named = table.padding_idx >= 0 && table.padding_idx <= ids;
+    padding_idx = named ? static_cast<number>(table.padding_idx) : static_cast<number>(-1);
+  }
 };
 
 /// The lookups of a bag that are still to come, as one lane sees them.
@@ -91,7 +116,7 @@ struct bag_walk {
   const Index* ids;
   const float* weights;  // nullptr: all 1
   lane_parts<Format> lane;
-  id_rules rules;
+  id_rules<Index> rules;
   std::uint32_t position = 0;  // of the next lookup within the bag
   std::uint32_t counted = 0;   // lookups that count in a mean; of kind checked only
 
@@ -133,14 +158,13 @@ struct bag_walk {
   /// Where this lane reads for a lookup, and its weight; 0: the lookup is not there.
   __device__ __forceinline__ global_address find(Index id, int u, float& weight) {
     if constexpr (Kind == lookup_kind::checked) {
-      const auto number = static_cast<std::uint64_t>(std::int64_t{id});
-      const bool in_range = number < static_cast<std::uint64_t>(rules.num_rows);
-      const bool live = in_range && id != rules.padding_idx;
-      const bool there = live || (rules.bad_is_zero && !in_range);
-      weight = there ? 1.0F : 0.0F;
+      const auto number = static_cast<typename id_rules<Index>::number>(id);
+      const bool in_range = number < rules.num_rows;
+      const bool live = in_range && number != rules.padding_idx;
+      weight = in_range ? (live ? 1.0F : 0.0F) : rules.bad_weight;
+      if (weight != 0.0F) ++counted;
       if (live && weights != nullptr) weight = weights[u];
-      counted += there ? 1U : 0U;
-      return live ? lane.row(number) : lane.zeros(zero_strip);
+      return live ? lane.row(std::uint64_t{number}) : lane.zeros(zero_strip);
     } else {
       if constexpr (Kind == lookup_kind::weighted) weight = weights[u];
       return lane.row(static_cast<std::uint32_t>(id));

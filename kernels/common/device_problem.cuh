@@ -23,7 +23,14 @@ struct device_status {
   long long fault_bag;             // its bag,
   long long fault_table;           // and its table
   unsigned long long bad_ids;      // met under skip or zero in good batches
+  unsigned int arrivals;           // of check_inputs' blocks (last_block.cuh)
 };
+
+/// First thing of a step: nothing is known against the batch yet.
+WARPBAG_HOST_DEVICE void begin_batch(device_status& status) {
+  status.batch_fault = 0;
+  status.batch_bad_ids = 0;
+}
 
 // A fault is packed so that the first offender of a batch has the smallest number: feature (23
 // bits), offset before id (1 bit), index within the feature (40 bits). Its complement goes through
@@ -66,6 +73,13 @@ struct device_problem {
                               // in the mean)
 };
 
+struct run_policy {
+  // A longer run is summed in pieces by other warps. Ids are often numbered by how frequent they
+  // are, so that the rows of a tile are all hot: with 64 a warp has at most 1024 occurrences, with
+  // 256 it had 4096, a hundred times the mean.
+  static constexpr std::uint32_t longest_run = 64;
+};
+
 /// Runs of equal rows in ascending order of global row; the positions of a run ascend. Sizes live
 /// on the device.
 struct device_occurrences {
@@ -73,6 +87,9 @@ struct device_occurrences {
   const std::uint32_t* run_begins;  // [num_runs + 1] into positions
   const std::uint32_t* positions;   // [run_begins[num_runs]]
   const std::int32_t* num_runs;     // one number, on the device
+  // Runs of more than run_policy::longest_run occurrences, in no particular order
+  const std::uint32_t* long_runs;
+  const std::uint32_t* num_long_runs;  // one number, on the device
 };
 
 }  // namespace warpbag::kernels

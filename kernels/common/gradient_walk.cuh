@@ -122,8 +122,8 @@ class gradient_walk {
       const occurrence mine = look_up(chunk, end, count, heads(chunk), before);
       __syncwarp();
       const int most = __reduce_max_sync(full_mask, count);
-      if (has_plain_rows(mine)) {
-        take_batches(most, take);
+      if (__all_sync(full_mask, mine.position_in_bag < 0) != 0) {
+        take_batches(most, has_whole_quads(), take);
       } else {
         take_one_by_one(most, mine, take);
       }
@@ -206,27 +206,34 @@ class gradient_walk {
     return __shfl_sync(full_mask, value, source, group_.width);
   }
 
-  /// Every row of the chunk counts whole and can be read a quad at a time.
-  __device__ __forceinline__ bool has_plain_rows(const occurrence& mine) const {
+  /// Every row of the chunk can be read a quad at a time.
+  __device__ __forceinline__ bool has_whole_quads() const {
     constexpr unsigned quad_bytes = quad_elements * sizeof(Gradient);
     const auto address = reinterpret_cast<std::uint64_t>(steps_[group_.lane].row);
     const bool aligned = static_cast<unsigned>(address) % quad_bytes == 0;
-    return __all_sync(full_mask,
-                      aligned && dim_ % quad_elements == 0 && mine.position_in_bag < 0) != 0;
+    return __all_sync(full_mask, aligned && dim_ % quad_elements == 0) != 0;
   }
 
+  /// Rows that count whole: several under way.
   template <typename Take>
-  __device__ __forceinline__ void take_batches(int most, Take take) const {
+  __device__ __forceinline__ void take_batches(int most, bool whole, Take take) const {
     using access = detail::packed<Gradient, quad_elements>;
     const walk_step* steps = steps_;
 #pragma unroll 1
     for (int first = 0; first < most; first += rows_per_batch, steps += rows_per_batch) {
       access loaded[rows_per_batch];
+      const auto row = [&](int k) { return static_cast<const Gradient*>(steps[k].row); };
+      if (whole) {
 #pragma unroll
-      for (int k = 0; k < rows_per_batch; ++k) {
-        const auto* const row = static_cast<const Gradient*>(steps[k].row);
-        __builtin_assume(__isGlobal(row));
-        loaded[k] = *reinterpret_cast<const access*>(row + read_column_);
+        for (int k = 0; k < rows_per_batch; ++k) {
+          const auto* const place = row(k) + read_column_;
+          __builtin_assume(__isGlobal(place));
+          loaded[k] = *reinterpret_cast<const access*>(place);
+        }
+      } else {
+#pragma unroll
+        for (int k = 0; k < rows_per_batch; ++k)
+          load_stored<1>(loaded[k].value, row(k), column_, dim_);
       }
 #pragma unroll
       for (int k = 0; k < rows_per_batch; ++k) take(widened_quad(loaded[k].value), steps[k].how);

@@ -18,25 +18,35 @@ struct long_run_policy {
   static constexpr std::uint32_t sums_per_slot = 5;
   // Levels above the blocks: N < 2^32 occurrences are 2^26 blocks, and 64^4 * 4 = 2^26.
   static constexpr int max_levels = 4;
-  static constexpr int cut_threads = 128;
-  static constexpr int cut_blocks_per_multiprocessor = 8;  // 64 registers a thread
+  static constexpr std::uint32_t fan_in = numerics::block_occurrences;  // sums of a combination
+  static constexpr int plan_threads = 128;
+  static constexpr int plan_blocks_per_multiprocessor = 8;    // 64 registers a thread
+  static constexpr int piece_blocks_per_multiprocessor = 16;  // 64 registers a thread
   // 168 registers a thread: long runs are few, and with 128 their nested sums spill.
   static constexpr int finish_blocks_per_multiprocessor = 6;
   static constexpr int width_classes = widest_class + 1;  // groups of 1, 2, 4, ..., 32 lanes
 };
 
-struct long_run {
-  std::uint32_t run;
-  std::uint32_t table;
-};
+inline constexpr std::uint32_t no_parent = 0xFFFFFFFFU;
 
-/// Occurrences [begin, begin + count), or for combine_blocks the slots of one level; the sum goes
-/// to `slot`.
+/// Occurrences [begin, begin + count), or of a combination the slots of one level; the sum goes to
+/// `slot`, and combination `parent` of the next level adds it to others.
 struct piece {
   std::uint32_t begin;
   std::uint32_t count;
   std::uint32_t slot;
   std::uint32_t table;
+  std::uint32_t parent;
+};
+
+/// Combinations of `sums` sums.
+__device__ __forceinline__ std::uint32_t num_fans(std::uint32_t sums) {
+  return (sums + long_run_policy::fan_in - 1) / long_run_policy::fan_in;
+}
+
+struct combination {
+  piece sums;
+  std::uint32_t arrived;  // of the sums, how many are there
 };
 
 /// The classes of group widths that the tables of a problem have.
@@ -45,8 +55,8 @@ struct width_classes {
   int log_width[long_run_policy::width_classes] = {};
 };
 
+/// 0 between calls: finish_long_runs, which does not need them any more, clears them.
 struct long_run_counters {
-  std::uint32_t runs;
   std::uint32_t pieces[long_run_policy::width_classes];
   std::uint32_t combinations[long_run_policy::max_levels];
 };
@@ -54,11 +64,10 @@ struct long_run_counters {
 /// In the workspace. Sizes in src/cuda/gradient_workspace.cpp.
 struct long_run_work {
   long_run_counters* counters;
-  long_run* runs;
   std::uint32_t* leaf_begins;  // [trees of more than 256 occurrences][64]
   piece* pieces;               // [width_classes][piece_capacity]
   std::int64_t piece_capacity;
-  piece* combinations[long_run_policy::max_levels];
+  combination* combinations[long_run_policy::max_levels];
   float* partials[long_run_policy::max_levels + 1];  // [slots][max_dim to a multiple of 4]
   std::int64_t partial_stride;
 

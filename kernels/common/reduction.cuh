@@ -10,13 +10,6 @@
 
 namespace warpbag::kernels {
 
-struct run_policy {
-  // A longer run is summed in pieces by other warps. Ids are often numbered by how frequent they
-  // are, so that the rows of a tile are all hot: with 64 a warp has at most 1024 occurrences, with
-  // 256 it had 4096, a hundred times the mean.
-  static constexpr std::uint32_t longest_run = 64;
-};
-
 /// Shared memory of a warp.
 struct alignas(16) walk_storage {
   walk_memory walk;

@@ -33,12 +33,13 @@ __device__ __forceinline__ global_address to_global(const void* pointer) {
   return __cvta_generic_to_global(pointer);
 }
 
-/// base + number * bytes, in one instruction.
+/// base + number * bytes. Of this product and sum ptxas makes one IMAD.WIDE; of mad.wide.u32, which
+/// is one instruction of PTX, it makes three (IMAD.WIDE, IADD3, IMAD.X; CUDA 13.0).
 __device__ __forceinline__ global_address address_of(global_address base, std::uint32_t number,
                                                      std::uint32_t bytes) {
-  global_address address;
-  asm("mad.wide.u32 %0, %1, %2, %3;" : "=l"(address) : "r"(number), "r"(bytes), "l"(base));
-  return address;
+  global_address product;
+  asm("mul.wide.u32 %0, %1, %2;" : "=l"(product) : "r"(number), "r"(bytes));
+  return base + product;
 }
 
 // Loads of memory that the kernel does not write, as the registers that arithmetic wants.
@@ -67,6 +68,20 @@ __device__ __forceinline__ void load_global(std::uint32_t (&x)[1], global_addres
 }
 __device__ __forceinline__ void load_global(std::uint16_t (&x)[1], global_address address) {
   asm("ld.global.nc.u16 %0, [%1];" : "=h"(x[0]) : "l"(address));
+}
+
+// Stores.
+
+__device__ __forceinline__ void store_global(global_address address, const float (&x)[4]) {
+  asm volatile("st.global.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(address), "f"(x[0]), "f"(x[1]),
+               "f"(x[2]), "f"(x[3])
+               : "memory");
+}
+__device__ __forceinline__ void store_global(global_address address, const float (&x)[2]) {
+  asm volatile("st.global.v2.f32 [%0], {%1, %2};" ::"l"(address), "f"(x[0]), "f"(x[1]) : "memory");
+}
+__device__ __forceinline__ void store_global(global_address address, const float (&x)[1]) {
+  asm volatile("st.global.f32 [%0], %1;" ::"l"(address), "f"(x[0]) : "memory");
 }
 
 // The elements in such registers.
@@ -155,6 +170,26 @@ struct lane_parts {
       }
     }
     return result;
+  }
+
+  /// Writes the first `count` parts to a row of fp32 where they are at first, first +
+  /// bytes_to_next, ..., in accesses as wide, of 16 bytes at most.
+  static __device__ __forceinline__ void store_floats(global_address first,
+                                                      std::uint32_t bytes_to_next, int count,
+                                                      const lane_values<Format::elements>& values) {
+    constexpr int width = Format::width < quad_elements ? Format::width : quad_elements;
+#pragma unroll
+    for (int p = 0; p < Format::parts; ++p) {
+      if (p >= count) return;
+#pragma unroll
+      for (int begin = 0; begin < Format::width; begin += width) {
+        float part[width];
+#pragma unroll
+        for (int i = 0; i < width; ++i) part[i] = values.value[p * Format::width + begin + i];
+        store_global(first + begin * sizeof(float), part);
+      }
+      first += bytes_to_next;
+    }
   }
 
   /// Rounds and writes to a row of another matrix, in accesses of `Width` elements.

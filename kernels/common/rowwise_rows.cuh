@@ -31,15 +31,15 @@ using rowwise_memory =
     rowwise_step[warp_size / rowwise_policy::least_width * rowwise_policy::steps_per_group];
 
 /// Tables whose fused updates this file knows: what it leaves to row_updater are decay, clipping,
-/// frequencies, stochastic rounding, parts of rows, and rows of a shape that few have.
-__device__ __forceinline__ bool updates_rows_together(const table_record& table, int row_width) {
+/// frequencies, stochastic rounding, parts of rows, and rows wider or much narrower than a warp.
+__device__ __forceinline__ bool updates_rows_together(const table_record& table) {
   const optimizer_options& options = table.optimizer;
   return options.kind == optimizer_kind::rowwise_adagrad &&
          options.clipping == clipping_kind::none && options.decay_mode == weight_decay_mode::none &&
          !table.scale_grad_by_freq &&
          (!options.stochastic_rounding || table.row_type == dtype::f32) &&
-         table.shard.row_lanes[0] == nullptr && row_width == quad_elements &&
-         num_strips(table.dim) == 1 && 1 << width_class(table.dim) >= rowwise_policy::least_width;
+         table.shard.row_lanes[0] == nullptr && num_strips(table.dim) == 1 &&
+         1 << width_class(table.dim) >= rowwise_policy::least_width;
 }
 
 /// The butterfly of N4 for the eight rows of which lane l has the sums in the order i ^ mine, mine
@@ -65,9 +65,10 @@ __device__ __forceinline__ float butterfly_of_rows(float (&sums)[rows_together],
 
 /// Up to eight rows of one group, for the whole warp. row_of(i) is the row of the table that sum i
 /// of `gradient`, in shared memory, belongs to; -1: none. At most `count` <= 8 of them, the same
-/// for all groups. Columns beyond the row may hold anything.
+/// for all groups. Columns beyond the row may hold anything. `whole`: rows can be read and written
+/// a quad at a time.
 template <typename RowOf>
-__device__ __forceinline__ void update_rows_together(const table_record& table,
+__device__ __forceinline__ void update_rows_together(const table_record& table, bool whole,
                                                      const numerics::step_factors& factors,
                                                      const lane_group& group,
                                                      lane_gradient gradient, int count,
@@ -78,7 +79,7 @@ __device__ __forceinline__ void update_rows_together(const table_record& table,
   const int mine = group.lane / lanes_per_row;
   const std::int64_t row = row_of(mine);
   float* const stored = table.state[0] + max(row, std::int64_t{0});
-  const float state = *stored;
+  const float state = row >= 0 ? *stored : 0.0F;
   const std::int32_t column = group.lane * quad_elements;
   float sums[rows_together];
 #pragma unroll
@@ -97,33 +98,40 @@ __device__ __forceinline__ void update_rows_together(const table_record& table,
   }
   __syncwarp();
   if (column >= table.dim) return;
-  with_stored_type(table.row_type, [&](auto stored_type) {
-    using Stored = decltype(stored_type);
-    using access = detail::packed<Stored, quad_elements>;
+  const auto update = [&](auto access_type) {
+    using Stored = typename decltype(access_type)::stored;
+    constexpr int width = decltype(access_type)::width;
+    const std::int32_t left = width == quad_elements ? quad_elements : table.dim - column;
 #pragma unroll 1
     for (int first = 0; first < count; first += rowwise_policy::rows_per_batch) {
-      access* places[rowwise_policy::rows_per_batch];
-      access rows[rowwise_policy::rows_per_batch];
+      Stored* places[rowwise_policy::rows_per_batch];
+      Stored rows[rowwise_policy::rows_per_batch][quad_elements];
 #pragma unroll
       for (int i = 0; i < rowwise_policy::rows_per_batch; ++i) {
-        places[i] = static_cast<access*>(steps[first + i].row);
-        __builtin_assume(__isGlobal(places[i]));
-        if (places[i] != nullptr) rows[i] = places[i][group.lane];
+        places[i] = static_cast<Stored*>(steps[first + i].row);
+        if (places[i] != nullptr) load_stored<width>(rows[i], places[i] + column, 0, left);
       }
 #pragma unroll
       for (int i = 0; i < rowwise_policy::rows_per_batch; ++i) {
         if (places[i] == nullptr) continue;
         const float multiplier = steps[first + i].multiplier;
         const quad g = gradient.load(first + i);
-        const quad w = widened_quad(rows[i].value);
-        access updated;
+        const quad w = widened_quad(rows[i]);
+        quad updated;
 #pragma unroll
         for (int e = 0; e < quad_elements; ++e) {
-          updated.value[e] =
-              narrowed<Stored>(numerics::rowwise_weight(w.value[e], g.value[e], multiplier));
+          updated.value[e] = numerics::rowwise_weight(w.value[e], g.value[e], multiplier);
         }
-        places[i][group.lane] = updated;
+        store_quad<width>(places[i] + column, 0, left, updated);
       }
+    }
+  };
+  with_stored_type(table.row_type, [&](auto stored_type) {
+    using Stored = decltype(stored_type);
+    if (whole) {
+      update(row_access<Stored, quad_elements>{});
+    } else {
+      update(row_access<Stored, 1>{});
     }
   });
 }

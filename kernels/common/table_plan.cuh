@@ -58,7 +58,7 @@ __device__ __forceinline__ void plan_tables(const device_problem& problem, table
     planned.row_width = access_width(table.rows, table.row_stride, table.dim, table.row_type);
     planned.value_width =
         access_width(table.gradient.values, table.dim, table.dim, table.gradient.value_type);
-    planned.rows_together = updates_rows_together(table, planned.row_width);
+    planned.rows_together = updates_rows_together(table);
     if (table.step != nullptr) planned.factors = numerics::make_step_factors(*table.step);
     const std::int64_t per_tile = items_per_tile(planned);
     planned.first_tile = (planned.num_items + per_tile - 1) / per_tile;  // a count until summed

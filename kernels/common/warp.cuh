@@ -29,6 +29,11 @@ __device__ __forceinline__ std::int64_t num_threads() {
   return static_cast<std::int64_t>(gridDim.x) * blockDim.x;
 }
 
+/// Warps that take one item a lane.
+__host__ __device__ constexpr std::int64_t warps_for(std::int64_t items) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(items + warp_size - 1) / warp_size);
+}
+
 /// The butterfly of N4 (numerics::butterfly is its scalar form); the whole warp takes part and
 /// every lane gets the result. A warp whose lanes beyond the row hold +0 gives the scalar form's
 /// bits.

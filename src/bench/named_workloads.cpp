@@ -122,6 +122,10 @@ std::vector<workload> adversarial() {
   point = base;
   point.bad_share = 0.01;
   points.push_back(point);
+  point = base;
+  point.tables = {{17'000'000, 128, 32}};  // more than 2^31 elements, given 4.4 GiB of memory
+  point.type = dtype::f16;
+  points.push_back(point);
   return points;
 }
 

@@ -109,8 +109,11 @@ void step::backward(std::span<const table_view> tables, std::span<const feature_
   const bool needs_runs = trained || call_.wants_weights_of_means();
   if (needs_runs && !renormalizes(call_)) backend_->deduplicate(problem);
   backend_->sample_weight_gradient(problem);
-  if (fused) backend_->advance_steps(problem);
-  if (trained) backend_->reduce_gradients(problem);
+  if (fused) {
+    backend_->advance_and_reduce(problem);
+  } else if (trained) {
+    backend_->reduce_gradients(problem);
+  }
 }
 
 void step::apply_gradients(std::span<const table_view> tables,

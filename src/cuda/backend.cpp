@@ -30,13 +30,19 @@ void cuda_backend::reserve(const operations::problem_limits& limits) {
   const current_device here(device_.ordinal);
   const operations::problem_limits wanted = united(limits, context_.limits);
   const workspace_layout layout = make_workspace_layout(wanted);
-  if (layout.bytes > layout_.bytes) {
-    workspace_ = device_allocation(*memory_, layout.bytes, context_.stream);
-  }
-  layout_ = layout;
-  context_.limits = wanted;
-  context_.gradient_workspace = part<void*>(layout.gradient);
+  const bool grows = layout.bytes > layout_.bytes;
+  device_allocation grown;
+  if (grows) grown = device_allocation(*memory_, layout.bytes, context_.stream);
+  std::byte* const base = (grows ? grown : workspace_).data();
+  launch_context next = context_;
+  next.limits = wanted;
+  next.gradient_workspace = base + layout.gradient;
   uploaded_.clear();
+  reset_deduplicate_scratch(next, base + layout.sort_scratch);
+  reset_gradient_workspace(next);
+  if (grows) workspace_ = std::move(grown);
+  layout_ = layout;
+  context_ = next;
 }
 
 unsigned long long cuda_backend::capture() const {
@@ -81,14 +87,15 @@ void cuda_backend::prepare(const problem& problem, record_source source) {
   const unsigned long long now_in = capture();
   if (source == record_source::cached && now_in == uploaded_in_ && packed_ == uploaded_) return;
   uploaded_.clear();
-  upload(context_.stream, packed_, part<std::uint64_t>(layout_.records));
+  upload(context_.stream, packed_, part<std::uint64_t>(layout_.records),
+         source == record_source::new_batch ? records.status : nullptr);
   std::swap(uploaded_, packed_);
   uploaded_in_ = now_in;
 }
 
 void cuda_backend::check_inputs(const problem& problem) {
   const current_device here(device_.ordinal);
-  prepare(problem, record_source::fresh);
+  prepare(problem, record_source::new_batch);
   cuda::check_inputs(context_, problem, part<std::uint32_t>(layout_.bag_of_position),
                      part<float>(layout_.scale_of_bag));
 }
@@ -96,17 +103,16 @@ void cuda_backend::check_inputs(const problem& problem) {
 void cuda_backend::deduplicate(const problem& problem) {
   const current_device here(device_.ordinal);
   prepare(problem, record_source::cached);
-  auto* const counts = part<std::int32_t>(layout_.counts);
   context_.occurrences = cuda::deduplicate(
       context_, problem,
       {{part<std::byte>(layout_.keys[0]), part<std::byte>(layout_.keys[1])},
        {part<std::uint32_t>(layout_.positions[0]), part<std::uint32_t>(layout_.positions[1])},
        part<std::byte>(layout_.sort_scratch),
-       layout_.sort_scratch_bytes,
        part<std::int64_t>(layout_.rows),
        part<std::uint32_t>(layout_.run_begins),
-       counts,
-       counts + 1});
+       part<std::int32_t>(layout_.counts),
+       part<std::uint32_t>(layout_.long_runs),
+       part<std::uint32_t>(layout_.counts) + 1});
 }
 
 void cuda_backend::renormalize_rows(const problem& problem) {
@@ -133,10 +139,19 @@ void cuda_backend::advance_steps(const problem& problem) {
   cuda::advance_steps(context_, problem, operations::gradient_form::fused);
 }
 
-void cuda_backend::reduce_gradients(const problem& problem) {
+void cuda_backend::reduce(const problem& problem, step_advance advance) {
   const current_device here(device_.ordinal);
   prepare(problem, record_source::cached);
-  cuda::reduce_gradients(context_, problem);
+  if (gradients_half_done_) reset_gradient_workspace(context_);
+  gradients_half_done_ = true;  // if it throws
+  cuda::reduce_gradients(context_, problem, advance);
+  gradients_half_done_ = false;
+}
+
+void cuda_backend::reduce_gradients(const problem& problem) { reduce(problem, step_advance::done); }
+
+void cuda_backend::advance_and_reduce(const problem& problem) {
+  reduce(problem, step_advance::wanted);
 }
 
 void cuda_backend::update_rows(const problem& problem) {

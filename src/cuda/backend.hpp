@@ -30,6 +30,7 @@ class cuda_backend final : public operations::backend {
   void sample_weight_gradient(const operations::problem& problem) override;
   void advance_steps(const operations::problem& problem) override;
   void reduce_gradients(const operations::problem& problem) override;
+  void advance_and_reduce(const operations::problem& problem) override;
   void route(const operations::problem& problem, std::span<const operations::route_record> tables,
              const operations::routed_rows& to) override;
   void split_by_subtree(const operations::problem& problem,
@@ -53,12 +54,14 @@ class cuda_backend final : public operations::backend {
 
  private:
   /// Whether records that are already on the device may be used again. A step begins with fresh
-  /// ones: a captured graph, replayed since, may have left its own there.
-  enum class record_source { fresh, cached };
+  /// ones: a captured graph, replayed since, may have left its own there. new_batch: fresh, and
+  /// nothing is known against the batch.
+  enum class record_source { new_batch, fresh, cached };
 
   /// Makes context_ speak of this problem. Throws invalid_argument when it is over the limits.
   void prepare(const operations::problem& problem, record_source source);
   void pack_records(const operations::problem& problem);
+  void reduce(const operations::problem& problem, step_advance advance);
   void require_routed() const;
   unsigned long long capture() const;
   template <typename Value>
@@ -76,6 +79,7 @@ class cuda_backend final : public operations::backend {
   std::vector<std::uint64_t> routing_;   // the same of an operation between ranks
   std::vector<std::uint64_t> uploaded_;  // records on the device, as this stream's work goes
   unsigned long long uploaded_in_ = 0;   // the capture they were uploaded in, 0: none
+  bool gradients_half_done_ = false;     // the last reduce_gradients threw
   std::vector<kernels::pool_share> pool_shares_;  // of a part, while they are packed
 };
 

@@ -52,8 +52,7 @@ void cuda_backend::route(const problem& problem, std::span<const route_record> t
       static_cast<std::int64_t>(num_destinations),
       {{part<std::uint32_t>(layout_.keys[0]), part<std::uint32_t>(layout_.keys[1])},
        {free_positions, part<std::uint32_t>(layout_.routed_runs)},
-       part<std::byte>(layout_.sort_scratch),
-       layout_.sort_scratch_bytes});
+       part<std::byte>(layout_.sort_scratch)});
 }
 
 void cuda_backend::split_by_subtree(const problem& problem,

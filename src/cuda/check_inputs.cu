@@ -12,23 +12,20 @@ template <typename Index>
 void launch(const launch_context& context, bad_id_policy policy, std::uint32_t* bag_of_position,
             float* scale_of_bag) {
   const kernels::device_problem& problem = context.problem;
-  const std::int64_t items = problem.total_positions + problem.total_bags + problem.num_features;
+  const std::int64_t warps = kernels::warps_for(problem.total_positions) +
+                             kernels::warps_for(problem.total_bags) +
+                             kernels::warps_for(problem.num_features);
+  // Two steps a warp: its start and the end of the launch cost as much as a step.
   kernels::check_inputs_kernel<Index>
-      <<<grid_blocks(context, items, block_threads), block_threads, 0, context.stream>>>(
-          problem, policy, bag_of_position);
+      <<<grid_blocks(context, warps, 2 * block_warps), block_threads, 0, context.stream>>>(
+          problem, policy, bag_of_position, scale_of_bag);
   check_launch("check_inputs");
-  kernels::finish_inputs_kernel<Index>
-      <<<grid_blocks(context, problem.total_bags, block_threads), block_threads, 0,
-         context.stream>>>(problem, policy, scale_of_bag);
-  check_launch("finish_inputs");
 }
 
 }  // namespace
 
 void check_inputs(const launch_context& context, const operations::problem& problem,
                   std::uint32_t* bag_of_position, float* scale_of_bag) {
-  kernels::begin_batch_kernel<<<1, 1, 0, context.stream>>>(context.problem.status);
-  check_launch("begin_batch");
   if (problem.features.empty()) return;
   if (problem.ids_type == index_type::i32) {
     launch<std::int32_t>(context, problem.policy, bag_of_position, scale_of_bag);

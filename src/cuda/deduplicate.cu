@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/deduplicate.cuh"
 
-#include <thrust/iterator/counting_iterator.h>
-
 #include <algorithm>
-#include <cub/device/device_select.cuh>
 
 #include "cuda/error.hpp"
 #include "cuda/pair_sort.hpp"
@@ -15,55 +12,48 @@ namespace warpbag::cuda {
 
 namespace {
 
-template <typename Key>
-cudaError_t select_run_begins(void* scratch, std::size_t& bytes, const Key* sorted_keys,
-                              std::uint32_t* run_begins, std::int32_t* num_selected,
-                              std::uint32_t count, cudaStream_t stream) {
-  return cub::DeviceSelect::If(scratch, bytes, thrust::counting_iterator<std::uint32_t>(0),
-                               run_begins, num_selected, count,
-                               kernels::is_run_begin<Key>{sorted_keys}, stream);
+std::size_t num_run_tiles(std::uint32_t count) {
+  constexpr std::size_t tile = kernels::find_runs_policy::tile;
+  return (count + tile - 1) / tile;
 }
+
+/// Words of scratch that find_runs has to find at zero.
+std::size_t num_run_zeros(std::uint32_t count) { return 1 + num_run_tiles(count); }
 
 template <typename Key>
 std::size_t scratch_bytes(const operations::problem_limits& limits) {
   const auto count = static_cast<std::uint32_t>(limits.positions);
-  std::size_t select_bytes = 0;
-  WARPBAG_CUDA_TRY(
-      select_run_begins<Key>(nullptr, select_bytes, nullptr, nullptr, nullptr, count, nullptr));
-  return std::max(sort_pairs_scratch_bytes<Key>(count, key_bits(limits.rows)), select_bytes);
+  return sort_scratch_bytes<Key>(count, key_bits(limits.rows), num_run_zeros(count));
 }
 
 template <typename Key>
 kernels::device_occurrences run(const launch_context& context, const operations::problem& problem,
                                 const deduplicate_buffers& buffers) {
   const auto count = static_cast<std::uint32_t>(problem.total_positions);
-  const unsigned blocks = grid_blocks(context, problem.total_positions, block_threads);
+  // Keys are in [0, total_rows].
+  kernels::sort_work sort = divide_sort_scratch<Key>(
+      buffers.scratch, count, key_bits(problem.total_rows), num_run_zeros(count));
+  sort.one_more_zero = buffers.num_long_runs;
   pair_buffers<Key> sorted = {
       {static_cast<Key*>(buffers.keys[0]), static_cast<Key*>(buffers.keys[1])},
       {buffers.positions[0], buffers.positions[1]}};
   if (count > 0) {
-    const auto make_keys = problem.ids_type == index_type::i32
-                               ? kernels::make_keys_kernel<std::int32_t, Key>
-                               : kernels::make_keys_kernel<std::int64_t, Key>;
-    const unsigned key_blocks =
-        grid_blocks(context, problem.total_positions,
-                    block_threads * kernels::deduplicate_policy::keys_per_thread);
-    make_keys<<<key_blocks, block_threads, 0, context.stream>>>(
-        context.problem, sorted.keys.Current(), sorted.values.Current());
-    check_launch("make_keys");
-    // Keys are in [0, total_rows]: the bits above these are zero.
-    sort_pairs(buffers.scratch, buffers.scratch_bytes, sorted, count, key_bits(problem.total_rows),
-               context.stream);
-    std::size_t bytes = buffers.scratch_bytes;
-    WARPBAG_CUDA_TRY(select_run_begins<Key>(buffers.scratch, bytes, sorted.keys.Current(),
-                                            buffers.run_begins, buffers.num_selected, count,
-                                            context.stream));
+    if (problem.ids_type == index_type::i32) {
+      const kernels::row_keys<std::int32_t, Key> keys = {context.problem};
+      sort_pairs(context, keys, count, sort, sorted);
+    } else {
+      const kernels::row_keys<std::int64_t, Key> keys = {context.problem};
+      sort_pairs(context, keys, count, sort, sorted);
+    }
   }
-  kernels::finish_runs_kernel<Key><<<blocks, block_threads, 0, context.stream>>>(
-      context.problem, sorted.keys.Current(), buffers.num_selected, buffers.rows,
-      buffers.run_begins, buffers.num_runs);
-  check_launch("finish_runs");
-  return {buffers.rows, buffers.run_begins, sorted.values.Current(), buffers.num_runs};
+  const auto tiles = static_cast<unsigned>(std::max<std::size_t>(num_run_tiles(count), 1));
+  kernels::find_runs<Key><<<tiles, kernels::find_runs_policy::threads, 0, context.stream>>>(
+      context.problem, sorted.keys[sorted.current],
+      {buffers.rows, buffers.run_begins, buffers.num_runs, buffers.long_runs, buffers.num_long_runs,
+       sort.zeros, sort.zeros + 1});
+  check_launch("find_runs");
+  return {buffers.rows,     buffers.run_begins, sorted.values[sorted.current],
+          buffers.num_runs, buffers.long_runs,  buffers.num_long_runs};
 }
 
 }  // namespace
@@ -72,6 +62,10 @@ std::size_t deduplicate_scratch_bytes(const operations::problem_limits& limits) 
   return has_narrow_keys(limits.rows)
              ? scratch_bytes<std::uint32_t>(limits)
              : std::max(scratch_bytes<std::uint32_t>(limits), scratch_bytes<std::uint64_t>(limits));
+}
+
+void reset_deduplicate_scratch(const launch_context& context, void* scratch) {
+  reset_sort_scratch(context.stream, scratch);
 }
 
 kernels::device_occurrences deduplicate(const launch_context& context,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cuda/error.hpp"
 #include "cuda/stages.hpp"
 
 namespace warpbag::cuda {
@@ -35,11 +36,8 @@ class divider {
 kernels::long_run_work divide_long_run_work(divider& parts,
                                             const operations::problem_limits& limits) {
   kernels::long_run_work longs = {};
-  const std::int64_t longest = kernels::run_policy::longest_run;
-  const std::int64_t num_long = limits.positions / (longest + 1) + 1;
   std::int64_t slots = limits.positions / policy::occurrences_per_slot + 1;
   longs.counters = parts.take<kernels::long_run_counters>(1);
-  longs.runs = parts.take<kernels::long_run>(num_long);
   const std::int64_t num_cut = limits.positions / (std::int64_t{policy::longest_piece} + 1) + 1;
   longs.leaf_begins = parts.take<std::uint32_t>(num_cut * numerics::num_slices);
   longs.piece_capacity = slots;
@@ -48,7 +46,7 @@ kernels::long_run_work divide_long_run_work(divider& parts,
   longs.partials[0] = parts.take<float>(slots * longs.partial_stride);
   for (int level = 0; level < policy::max_levels; ++level) {
     slots = slots / policy::sums_per_slot + 1;
-    longs.combinations[level] = parts.take<kernels::piece>(slots);
+    longs.combinations[level] = parts.take<kernels::combination>(slots);
     longs.partials[level + 1] = parts.take<float>(slots * longs.partial_stride);
   }
   return longs;
@@ -91,6 +89,14 @@ unsigned gradient_blocks(const launch_context& context, const gradient_workspace
   const std::int64_t enough =
       std::int64_t{context.num_multiprocessors} * walk::blocks_per_multiprocessor * 2;
   return static_cast<unsigned>(std::clamp<std::int64_t>(wanted, 1, enough));
+}
+
+void reset_gradient_workspace(const launch_context& context) {
+  const gradient_workspace workspace =
+      divide_gradient_workspace(context.gradient_workspace, context.limits);
+  const kernels::long_run_work& longs = workspace.longs;
+  if (longs.counters == nullptr) return;
+  WARPBAG_CUDA_TRY(cudaMemsetAsync(longs.counters, 0, sizeof(*longs.counters), context.stream));
 }
 
 std::size_t reduce_gradients_workspace_bytes(const operations::problem_limits& limits) {

@@ -3,19 +3,22 @@
 // The one radix sort of this library: (key, 32-bit number) pairs, stable, in two pairs of arrays.
 // For .cu files.
 
-#include <cuda_runtime_api.h>
-
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cub/util_type.cuh>
+
+#include "cuda/launch_context.hpp"
+#include "kernels/radix_sort.cuh"
 
 namespace warpbag::cuda {
 
+/// What the sort makes is keys[current] and values[current]; keys of a key_array may lie in
+/// keys[current] before it.
 template <typename Key>
 struct pair_buffers {
-  cub::DoubleBuffer<Key> keys;
-  cub::DoubleBuffer<std::uint32_t> values;
+  Key* keys[2];
+  std::uint32_t* values[2];
+  int current = 0;
 };
 
 /// Bits of keys in [0, largest]; at least 1.
@@ -23,12 +26,23 @@ inline int key_bits(std::int64_t largest) {
   return largest == 0 ? 1 : static_cast<int>(std::bit_width(static_cast<std::uint64_t>(largest)));
 }
 
-/// Sorts by the lowest `bits` of the keys; the results are the Current() ones. Throws cuda_error.
+/// Scratch of sorts of at most `count` pairs by at most `bits` bits, with `more_zeros` words of the
+/// caller's.
 template <typename Key>
-void sort_pairs(void* scratch, std::size_t scratch_bytes, pair_buffers<Key>& buffers,
-                std::uint32_t count, int bits, cudaStream_t stream);
+std::size_t sort_scratch_bytes(std::uint32_t count, int bits, std::size_t more_zeros);
 
+/// Has to be done once to new scratch memory.
+void reset_sort_scratch(cudaStream_t stream, void* scratch);
+
+/// Divides scratch memory for one sort. The first `more_zeros` of work.zeros are the caller's.
 template <typename Key>
-std::size_t sort_pairs_scratch_bytes(std::uint32_t count, int bits);
+kernels::sort_work divide_sort_scratch(void* scratch, std::uint32_t count, int bits,
+                                       std::size_t more_zeros);
+
+/// Sorts count > 0 pairs of keys from `source` and their positions; keys are below 2^bits of
+/// divide_sort_scratch. Throws cuda_error.
+template <typename Source>
+void sort_pairs(const launch_context& context, const Source& source, std::uint32_t count,
+                const kernels::sort_work& work, pair_buffers<typename Source::key_type>& buffers);
 
 }  // namespace warpbag::cuda

@@ -33,6 +33,12 @@ std::int64_t share_warps(const operations::problem& problem, std::size_t part,
   return warps;
 }
 
+template <typename Index>
+void launch_parts(const launch_context& context, const operations::problem& problem) {
+  launch_pool<kernels::pool_part::sums, Index>(context, problem);
+  launch_pool<kernels::pool_part::others, Index>(context, problem);
+}
+
 }  // namespace
 
 std::int64_t share_pool_warps(const operations::problem& problem, std::size_t part,
@@ -47,11 +53,9 @@ std::int64_t share_pool_warps(const operations::problem& problem, std::size_t pa
 
 void pool(const launch_context& context, const operations::problem& problem) {
   if (problem.ids_type == index_type::i32) {
-    launch_pool_sums<std::int32_t>(context, problem);
-    launch_pool_others<std::int32_t>(context, problem);
+    launch_parts<std::int32_t>(context, problem);
   } else {
-    launch_pool_sums<std::int64_t>(context, problem);
-    launch_pool_others<std::int64_t>(context, problem);
+    launch_parts<std::int64_t>(context, problem);
   }
 }
 

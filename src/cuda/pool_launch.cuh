@@ -8,7 +8,7 @@
 namespace warpbag::cuda {
 
 template <kernels::pool_part Part, typename Index>
-void launch_pool_part(const launch_context& context, const operations::problem& problem) {
+void launch_pool(const launch_context& context, const operations::problem& problem) {
   constexpr auto part = static_cast<std::size_t>(Part);
   constexpr int block_warps = kernels::pool_policy::block_warps;
   const std::int64_t warps = context.pool_warps[part];

@@ -4,6 +4,7 @@
 #include "cuda/error.hpp"
 #include "cuda/gradient_workspace.hpp"
 #include "cuda/stages.hpp"
+#include "kernels/plan_gradients.cuh"
 #include "kernels/reduce_long_runs.cuh"
 
 namespace warpbag::cuda {
@@ -16,6 +17,11 @@ constexpr unsigned walk_threads =
 bool has_form(const operations::problem& problem, operations::gradient_form form) {
   return std::any_of(problem.tables.begin(), problem.tables.end(),
                      [&](const operations::table_record& t) { return t.gradient.form == form; });
+}
+
+/// More runs of more than longest_run occurrences than this there are not.
+std::int64_t most_long_runs(std::int64_t positions) {
+  return positions / (std::int64_t{kernels::run_policy::longest_run} + 1);
 }
 
 kernels::width_classes classes_of(const operations::problem& problem) {
@@ -31,50 +37,35 @@ kernels::width_classes classes_of(const operations::problem& problem) {
 }
 
 template <typename Gradient>
-void reduce_long_runs(const launch_context& context, const operations::problem& problem,
-                      const gradient_workspace& workspace, const kernels::reduction& work) {
-  using policy = kernels::long_run_policy;
+void sum_long_runs(const launch_context& context, const operations::problem& problem,
+                   const gradient_workspace& workspace, const kernels::reduction& work) {
   const std::int64_t positions = problem.total_positions;
-  const kernels::long_run_work& longs = workspace.longs;
-  const std::int64_t most_runs = positions / (kernels::run_policy::longest_run + 1);
-  const std::int64_t most_pieces = positions / policy::occurrences_per_slot;
-  WARPBAG_CUDA_TRY(cudaMemsetAsync(longs.counters, 0, sizeof(*longs.counters), context.stream));
-  kernels::find_long_runs<<<grid_blocks(context, max_runs(problem), block_threads), block_threads,
-                            0, context.stream>>>(work, longs);
-  check_launch("find_long_runs");
-  kernels::
-      cut_long_runs<<<grid_blocks(context, most_runs, 1), policy::cut_threads, 0, context.stream>>>(
-          work, longs);
-  check_launch("cut_long_runs");
   const kernels::width_classes classes = classes_of(problem);
-  const dim3 pieces_grid(gradient_blocks(context, {}, most_pieces),
-                         static_cast<unsigned>(classes.count));
+  const dim3 pieces_grid(
+      gradient_blocks(context, {}, positions / kernels::long_run_policy::occurrences_per_slot),
+      static_cast<unsigned>(classes.count));
   kernels::sum_pieces<Gradient>
-      <<<pieces_grid, walk_threads, 0, context.stream>>>(work, longs, classes);
+      <<<pieces_grid, walk_threads, 0, context.stream>>>(work, workspace.longs, classes);
   check_launch("sum_pieces");
-  std::int64_t most_sums = positions / numerics::block_occurrences + 1;
-  for (int level = 0; most_sums > policy::most_sums_in_leaf; ++level) {
-    most_sums = most_sums / numerics::block_occurrences + 1;
-    kernels::combine_blocks<<<grid_blocks(context, most_sums, block_warps), block_threads, 0,
-                              context.stream>>>(work, longs, level);
-    check_launch("combine_blocks");
-  }
   kernels::finish_long_runs<Gradient>
-      <<<gradient_blocks(context, workspace, most_runs), walk_threads, 0, context.stream>>>(work,
-                                                                                            longs);
+      <<<gradient_blocks(context, workspace, most_long_runs(positions)), walk_threads, 0,
+         context.stream>>>(work, workspace.longs);
   check_launch("finish_long_runs");
 }
 
 template <typename Gradient>
-void reduce(const launch_context& context, const operations::problem& problem) {
+void reduce(const launch_context& context, const operations::problem& problem,
+            step_advance advance) {
+  using policy = kernels::long_run_policy;
   const gradient_workspace workspace =
       divide_gradient_workspace(context.gradient_workspace, context.limits);
   const kernels::reduction work = make_reduction(context, problem, workspace);
-  kernels::plan_runs<<<1, kernels::table_plan_policy::threads, 0, context.stream>>>(work);
-  check_launch("plan_runs");
-  if (problem.total_positions > kernels::run_policy::longest_run) {
-    reduce_long_runs<Gradient>(context, problem, workspace, work);
-  }
+  const std::int64_t long_runs = most_long_runs(problem.total_positions);
+  const unsigned cutting_blocks = long_runs > 0 ? grid_blocks(context, long_runs, 1) : 0;
+  kernels::plan_gradients<<<1 + cutting_blocks, policy::plan_threads, 0, context.stream>>>(
+      work, workspace.longs, advance == step_advance::wanted);
+  check_launch("plan_gradients");
+  if (long_runs > 0) sum_long_runs<Gradient>(context, problem, workspace, work);
   kernels::reduce_short_runs<Gradient>
       <<<gradient_blocks(context, workspace, max_runs(problem)), walk_threads, 0, context.stream>>>(
           work);
@@ -83,7 +74,8 @@ void reduce(const launch_context& context, const operations::problem& problem) {
 
 }  // namespace
 
-void reduce_gradients(const launch_context& context, const operations::problem& problem) {
+void reduce_gradients(const launch_context& context, const operations::problem& problem,
+                      step_advance advance) {
   if (has_form(problem, operations::gradient_form::dense)) {
     kernels::zero_dense_gradients<<<grid_blocks(context, problem.total_rows, block_warps),
                                     block_threads, 0, context.stream>>>(context.problem);
@@ -91,9 +83,9 @@ void reduce_gradients(const launch_context& context, const operations::problem& 
   }
   if (problem.tables.empty()) return;
   switch (problem.gradient_type) {
-    case dtype::f32: reduce<float>(context, problem); return;
-    case dtype::f16: reduce<numerics::f16>(context, problem); return;
-    case dtype::bf16: reduce<numerics::bf16>(context, problem); return;
+    case dtype::f32: reduce<float>(context, problem, advance); return;
+    case dtype::f16: reduce<numerics::f16>(context, problem, advance); return;
+    case dtype::bf16: reduce<numerics::bf16>(context, problem, advance); return;
   }
 }
 

@@ -15,10 +15,12 @@
 
 namespace warpbag::cuda {
 
-/// Puts records into device memory by way of kernel parameters.
-void upload(cudaStream_t stream, std::span<const std::uint64_t> words, std::uint64_t* destination);
+/// Puts records into device memory by way of kernel parameters. new_batch: a batch begins with
+/// them, whose status this is; else nullptr.
+void upload(cudaStream_t stream, std::span<const std::uint64_t> words, std::uint64_t* destination,
+            kernels::device_status* new_batch = nullptr);
 
-/// Judges the batch; writes bag_of_position, scale_of_bag and the status.
+/// Judges the batch that upload began; writes bag_of_position, scale_of_bag and the status.
 void check_inputs(const launch_context& context, const operations::problem& problem,
                   std::uint32_t* bag_of_position, float* scale_of_bag);
 /// Forgets what was found since the last call; `everything`: the fault of this batch too.
@@ -29,23 +31,24 @@ struct deduplicate_buffers {
   void* keys[2];
   std::uint32_t* positions[2];
   void* scratch;
-  std::size_t scratch_bytes;
   std::int64_t* rows;
   std::uint32_t* run_begins;
   std::int32_t* num_runs;
-  std::int32_t* num_selected;
+  std::uint32_t* long_runs;
+  std::uint32_t* num_long_runs;
 };
 kernels::device_occurrences deduplicate(const launch_context& context,
                                         const operations::problem& problem,
                                         const deduplicate_buffers& buffers);
 std::size_t deduplicate_scratch_bytes(const operations::problem_limits& limits);
+/// Has to be done once to new scratch memory of deduplicate or route.
+void reset_deduplicate_scratch(const launch_context& context, void* scratch);
 
 /// Where route works: what deduplicate has left free, and memory of its own (workspace.hpp).
 struct route_buffers {
   std::uint32_t* keys[2];
   std::uint32_t* runs[2];
-  void* scratch;
-  std::size_t scratch_bytes;
+  void* scratch;  // may be deduplicate's
 };
 void route(const launch_context& context, const operations::problem& problem,
            const kernels::routing_work& work, std::int64_t num_destinations,
@@ -75,7 +78,12 @@ void sample_weight_gradient(const launch_context& context, const operations::pro
 /// numerics::advance on the step_state of every table whose gradient form is `form`.
 void advance_steps(const launch_context& context, const operations::problem& problem,
                    operations::gradient_form form);
-void reduce_gradients(const launch_context& context, const operations::problem& problem);
+/// Whether reduce_gradients does advance_steps for the tables of gradient form fused first.
+enum class step_advance : bool { done, wanted };
+void reduce_gradients(const launch_context& context, const operations::problem& problem,
+                      step_advance advance);
+/// Has to be done to a new gradient workspace, and when a call of reduce_gradients threw.
+void reset_gradient_workspace(const launch_context& context);
 /// The optimizer on tables of gradient form sparse; steps are already advanced.
 void update_rows(const launch_context& context, const operations::problem& problem);
 

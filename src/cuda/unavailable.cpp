@@ -4,6 +4,7 @@
 #include "operations/backend.hpp"
 #include "operations/device_access.hpp"
 #include "operations/device_memory.hpp"
+#include "operations/side_stream.hpp"
 
 namespace warpbag::operations {
 
@@ -17,6 +18,7 @@ namespace {
 
 std::unique_ptr<backend> make_cuda_backend(const resources&) { refuse(); }
 std::unique_ptr<device_access> make_cuda_device_access(const resources&) { refuse(); }
+std::unique_ptr<side_stream> make_cuda_side_stream(const resources&) { refuse(); }
 memory_resource& cuda_memory_resource(int) { refuse(); }
 std::size_t cuda_workspace_bytes(const problem_limits&) { refuse(); }
 

@@ -59,13 +59,13 @@ workspace_layout make_workspace_layout(const operations::problem_limits& limits)
     layout.keys[i] = parts.next(limits.positions, key_bytes);
     layout.positions[i] = parts.next(limits.positions, 4);
   }
-  layout.sort_scratch_bytes = deduplicate_scratch_bytes(limits);
-  if (limits.routed) {
-    layout.sort_scratch_bytes = std::max(layout.sort_scratch_bytes, route_scratch_bytes(limits));
-  }
-  layout.sort_scratch = parts.next(1, layout.sort_scratch_bytes);
+  layout.sort_scratch =
+      parts.next(1, std::max(deduplicate_scratch_bytes(limits),
+                             limits.routed ? route_scratch_bytes(limits) : std::size_t{0}));
   layout.rows = parts.next(runs, 8);
   layout.run_begins = parts.next(runs + 1, 4);
+  layout.long_runs =
+      parts.next(limits.positions / (std::int64_t{kernels::run_policy::longest_run} + 1), 4);
   layout.counts = parts.next(2, 4);
   if (limits.routed) {
     layout.routing_records = parts.next(

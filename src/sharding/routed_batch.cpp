@@ -75,20 +75,21 @@ void find_rows(const collection::call_records& call, const shard_memory& shards,
   }
 }
 
-batch_router::batch_router(const resources& resources, const layout& layout,
+batch_router::batch_router(operations::side_stream& side, const layout& layout,
                            const shard_memory& shards,
                            const collection::configured_tables& configured,
                            operations::device_access& access)
-    : layout_(&layout),
+    : side_(&side),
+      layout_(&layout),
       shards_(&shards),
       configured_(&configured),
       access_(&access),
-      backend_(resources),
+      backend_(side.get_resources()),
       parts_(layout, shards, configured, access) {}
 
 /// Finds the rows; a bad batch is thrown on the CPU and by status on a device, and here it is
 /// thrown in both.
-void batch_router::find(routed_batch& batch) {
+void batch_router::find_rows_of(routed_batch& batch) {
   const bad_id_policy policy = configured_->options().policy;
   const auto finish = [&] {
     const input_status status = backend_.get().status();
@@ -110,11 +111,11 @@ void batch_router::find(routed_batch& batch) {
   parts_.cut(batch.call, batch.found, batch.parts);
 }
 
-void batch_router::route(rank_calls& calls, routed_batch& batch, std::exception_ptr rejected) {
+rank_fault batch_router::find(routed_batch& batch, std::exception_ptr rejected) {
   rank_fault fault;
   fault.other = rejected;
   try {
-    if (!fault.any()) find(batch);
+    if (!fault.any()) find_rows_of(batch);
   } catch (const id_out_of_range& error) {
     fault = fault_of(batch.call, input_fault::id, error.where());
   } catch (const bad_offsets& error) {
@@ -122,7 +123,10 @@ void batch_router::route(rank_calls& calls, routed_batch& batch, std::exception_
   } catch (const std::exception&) {
     fault.other = std::current_exception();
   }
+  return fault;
+}
 
+void batch_router::ask(rank_calls& calls, routed_batch& batch, const rank_fault& fault) {
   // To each rank: this rank's samples per feature, and the rows that it wants of each of the parts
   // there.
   const std::size_t num_features = configured_->features().size();
@@ -220,7 +224,10 @@ void batch_router::exchange_requests(rank_calls& calls, routed_batch& batch) {
                              of_shards[received.shard] + received.num_lookups);
       },
       sends, receives);
+  const bool elsewhere = calls.ranks().stream() != side_->get_resources().stream;
+  if (elsewhere) side_->lead();
   batch.sent_bytes = calls.exchange(sends, receives);
+  if (elsewhere) side_->follow();
   parts_.read(batch.parts);
 }
 

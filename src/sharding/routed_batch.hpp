@@ -8,6 +8,7 @@
 
 #include "collection/call_records.hpp"
 #include "collection/configured_tables.hpp"
+#include "operations/side_stream.hpp"
 #include "sharding/bag_parts.hpp"
 #include "sharding/rank_calls.hpp"
 #include "sharding/shard_memory.hpp"
@@ -60,27 +61,34 @@ struct routed_batch {
   working_memory requested_memory;
 };
 
+/// Works on a stream of its own, to which batches and their memory belong: the caller orders it
+/// after the main stream before find, and the main stream after it before a batch is used there.
 class batch_router {
  public:
-  batch_router(const resources& resources, const layout& layout, const shard_memory& shards,
+  /// `access`: on `side`.
+  batch_router(operations::side_stream& side, const layout& layout, const shard_memory& shards,
                const collection::configured_tables& configured, operations::device_access& access);
 
   /// Makes room for batches like this one.
   void reserve(const collection::call_records& call) { backend_.prepared(call, true); }
 
-  /// Collective, on `calls`. batch.call is set. Throws bad_batch on every rank when the batch of
-  /// one is bad, and what `rejected` holds when this rank's call was refused before.
-  void route(rank_calls& calls, routed_batch& batch, std::exception_ptr rejected);
+  /// This rank's part alone: finds the rows of batch.call. Waits. Returns what is wrong with the
+  /// batch, or with the call when that was refused before (`rejected`).
+  rank_fault find(routed_batch& batch, std::exception_ptr rejected);
+  /// Collective, on `calls`, of the main stream or of this one's: asks the owners for these rows.
+  /// Throws bad_batch on every rank when the batch of one is bad, and this rank's own `fault`.
+  void ask(rank_calls& calls, routed_batch& batch, const rank_fault& fault);
 
   /// Bad ids met under skip and zero.
   std::int64_t bad_ids() const { return bad_ids_; }
 
  private:
-  void find(routed_batch& batch);
+  void find_rows_of(routed_batch& batch);
   void exchange_requests(rank_calls& calls, routed_batch& batch);
   void list_requests(rank_calls& calls, const routed_batch& batch,
                      std::vector<send_piece>& sends) const;
 
+  operations::side_stream* side_;
   const layout* layout_;
   const shard_memory* shards_;
   const collection::configured_tables* configured_;

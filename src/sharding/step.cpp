@@ -31,10 +31,13 @@ sharded_step::sharded_step(const resources& resources, const layout& layout, sha
       access_(&access),
       whole_tables_(make_whole_tables(configured)),
       stepped_(make_stepped(configured)),
+      side_(operations::make_side_stream(resources)),
+      side_access_(operations::make_device_access(side_->get_resources())),
       calls_(ranks, schema, access, configured.names()),
-      routing_calls_(ranks->split(0), schema, access, configured.names()),
-      routes_beside_(resources.where.kind == device_kind::cpu),
-      router_(resources, layout, shards, configured, access),
+      routing_calls_(ranks->split(0, side_->get_resources().stream), schema, *side_access_,
+                     configured.names()),
+      asks_beside_(resources.where.kind == device_kind::cpu),
+      router_(*side_, layout, shards, configured, *side_access_),
       padding_(layout, configured.tables(), access),
       fetcher_(layout, shards, padding_, configured.tables(), calls_.rank(), access),
       partial_(layout, shards, configured, access),
@@ -45,20 +48,12 @@ sharded_step::sharded_step(const resources& resources, const layout& layout, sha
       given_(layout, shards, configured, access),
       bags_(resources),
       owner_(resources),
-      batches_{routed_batch(access), routed_batch(access)},
+      batches_{routed_batch(*side_access_), routed_batch(*side_access_)},
       max_positions_(access),
       sums_{subtree_sums(access), subtree_sums(access), subtree_sums(access)},
       moved_rows_{found_rows(access), found_rows(access)} {
   routing_calls_.ranks().set_deadline(ranks->deadline());
   share_padding_rows();
-}
-
-sharded_step::~sharded_step() {
-  if (!prefetched_.valid()) return;
-  routing_calls_.close(rank_lost("rank " + std::to_string(calls_.rank()) +
-                                     " dropped its collection in the middle of a prefetch",
-                                 calls_.rank()));
-  prefetched_.wait();
 }
 
 void sharded_step::make_call(std::span<const jagged_view> bags, call_records& call) const {
@@ -85,30 +80,6 @@ void sharded_step::share_padding_rows() {
 
 // ---- forward ----
 
-void sharded_step::reserve(std::span<const jagged_view> bags) {
-  if (prefetched_.valid()) prefetched_.wait();  // it uses the router
-  call_records call;
-  make_call(bags, call);
-  router_.reserve(call);
-  bags_.prepared(with_a_row_per_lookup(call), true);
-  summed_ = true;  // what the last forward left in the backend may be gone
-}
-
-void sharded_step::prefetch(std::span<const jagged_view> bags) {
-  if (prefetched_.valid()) refuse("prefetch after a prefetch whose batch was not used yet");
-  routed_batch& next = batches_[1 - current_];
-  std::exception_ptr rejected;
-  try {
-    make_call(bags, next.call);
-  } catch (const std::exception&) {
-    rejected = std::current_exception();
-  }
-  const auto policy = routes_beside_ ? std::launch::async : std::launch::deferred;
-  prefetched_ = std::async(
-      policy, [this, &next, rejected] { router_.route(routing_calls_, next, rejected); });
-  if (!routes_beside_) prefetched_.wait();
-}
-
 void sharded_step::forward(std::span<const jagged_view> bags,
                            std::span<const tensor_view> outputs) {
   state_ = batch_state::none;
@@ -118,6 +89,7 @@ void sharded_step::forward(std::span<const jagged_view> bags,
     make_call(bags, call);
     collection::set_outputs(outputs, configured_->names(), call);
     collection::check_overlaps(call, call_phase::forward, configured_->names());
+    if (!prefetched_.valid()) side_->follow();
   } catch (const std::exception&) {
     rejected = std::current_exception();
   }
@@ -127,9 +99,10 @@ void sharded_step::forward(std::span<const jagged_view> bags,
       prefetched_.get();  // throws what went wrong there
       take_prefetched(call, rejected);
     } else {
+      await_router();
       batch().call = call;
       // Among all other calls: a rank that makes another one is found out at once.
-      router_.route(calls_, batch(), rejected);
+      router_.ask(calls_, batch(), router_.find(batch(), rejected));
     }
   } catch (const transport_error& fault) {
     calls_.close(fault);
@@ -138,6 +111,7 @@ void sharded_step::forward(std::span<const jagged_view> bags,
   }
   try {
     together([&] {
+      side_->lead();
       traffic_ = {};
       traffic_.row_request_bytes = batch().sent_bytes;
       traffic_.row_bytes = fetcher_.fetch(calls_, batch(), owner_);
@@ -152,15 +126,6 @@ void sharded_step::forward(std::span<const jagged_view> bags,
   fetcher_.keep();
   state_ = batch_state::pooled;
   summed_ = false;
-}
-
-/// The others have this rank's rows on their way already: a refusal now ends the ranks' work.
-void sharded_step::take_prefetched(const call_records& call, std::exception_ptr rejected) {
-  together([&] {
-    if (rejected) std::rethrow_exception(rejected);
-    collection::check_same_batch(batch().call, call, configured_->names());
-    batch().call = call;
-  });
 }
 
 void sharded_step::place_max_positions(call_records& call) {
@@ -291,6 +256,7 @@ void sharded_step::backward(std::span<const jagged_view> bags,
     }
   });
   if (std::holds_alternative<collection::fused_target>(target)) state_ = batch_state::consumed;
+  finish_prefetch();
 }
 
 void sharded_step::find_weight_gradients() {

@@ -10,11 +10,18 @@
 //
 // Until the optimizers step no table has changed, but for rows that forward renormalised, and these
 // are taken back when a forward fails.
+//
+//   prefetch  find rows, in a thread and on a stream of their own; then ask their owners for them:
+//             in a thread too where transports may be used at the same time (CPU), else at the end
+//             of the next backward or apply_gradients, at the latest in forward, because NCCL wants
+//             one order of all that the ranks send each other. Then the rows asked for travel on
+//             the other stream, while the main one steps the optimizers.
 
 #include <future>
 #include <optional>
 
 #include "collection/validate.hpp"
+#include "operations/side_stream.hpp"
 #include "sharding/given_gradients.hpp"
 #include "sharding/gradient_exchange.hpp"
 #include "sharding/joined_updates.hpp"
@@ -49,7 +56,7 @@ class sharded_step {
   void check() { static_cast<void>(bags_.get().status()); }
   /// With those of a prefetched batch, for which this waits.
   std::int64_t bad_ids() {
-    if (prefetched_.valid()) prefetched_.wait();
+    await_router();
     return router_.bad_ids();
   }
   const step_traffic& last_traffic() const { return traffic_; }
@@ -58,6 +65,13 @@ class sharded_step {
   enum class batch_state : std::uint8_t { none, pooled, consumed };
 
   void make_call(std::span<const jagged_view> bags, collection::call_records& call) const;
+  /// Until no thread works with the router.
+  void await_router() const {
+    if (found_.valid()) found_.wait();
+  }
+  void ask_prefetched(routed_batch& batch);
+  /// At the end of a call of all ranks: does what a prefetch has left to it.
+  void finish_prefetch();
   void place_max_positions(collection::call_records& call);
   void take_prefetched(const collection::call_records& call, std::exception_ptr rejected);
   void pool();
@@ -87,9 +101,11 @@ class sharded_step {
   operations::device_access* access_;
   std::vector<operations::table_record> whole_tables_;  // without memory
   collection::call_records stepped_;                    // their step states
+  std::unique_ptr<operations::side_stream> side_;
+  std::unique_ptr<operations::device_access> side_access_;
   rank_calls calls_;
-  rank_calls routing_calls_;  // of prefetch: may run beside the others
-  bool routes_beside_;        // in a thread of its own
+  rank_calls routing_calls_;  // of prefetch, on the side stream
+  bool asks_beside_;          // prefetch, in a thread of its own
 
   batch_router router_;
   padding_rows padding_;
@@ -103,9 +119,10 @@ class sharded_step {
   working_backend bags_;   // on this rank's batch
   working_backend owner_;  // on this rank's shards, and on moved bags
   std::array<routed_batch, 2> batches_;
-  std::size_t current_ = 0;  // of batches_
-  std::future<void> prefetched_;
-  collection::call_records compact_;  // the current batch on fetched rows
+  std::size_t current_ = 0;               // of batches_
+  std::shared_future<rank_fault> found_;  // by the thread of the last prefetch
+  std::future<void> prefetched_;          // valid until its forward
+  collection::call_records compact_;      // the current batch on fetched rows
   batch_state state_ = batch_state::none;
   bool summed_ = false;  // by a backward of the current batch
   working_memory max_positions_;

@@ -33,6 +33,7 @@ void sharded_step::apply_gradients(std::span<const sparse_gradient> gradients,
     given_.apply(owner_.get());
   });
   if (trains(*configured_)) state_ = batch_state::none;
+  finish_prefetch();
 }
 
 }  // namespace warpbag::sharding

@@ -35,7 +35,7 @@ class in_process_transport final : public transport {
     begin_call();
     group_->meet(rank_, contribution{}, deadline_);
   }
-  std::unique_ptr<transport> split(int color) override;
+  std::unique_ptr<transport> split(int color, cuda_stream) override;
 
   void abort(const transport_error& fault) noexcept override { group_->close(failure_of(fault)); }
   std::chrono::milliseconds deadline() const override { return deadline_; }
@@ -121,7 +121,7 @@ void in_process_transport::all_to_all_v(std::span<const send_piece> sends,
   }
 }
 
-std::unique_ptr<transport> in_process_transport::split(int color) {
+std::unique_ptr<transport> in_process_transport::split(int color, cuda_stream) {
   begin_call();
   contribution mine;
   mine.kind = call_kind::split;

@@ -75,7 +75,7 @@ void mpi_transport::all_to_all_v(std::span<const send_piece> sends,
   make_call(call_kind::all_to_all_v, sends, receives);
 }
 
-std::unique_ptr<transport> mpi_transport::split(int color) {
+std::unique_ptr<transport> mpi_transport::split(int color, cuda_stream) {
   std::vector<word> colors(static_cast<std::size_t>(size_));
   const word own = color;
   std::vector<send_piece> sends;
@@ -172,7 +172,7 @@ void mpi_transport::meet(call& now) {
       }
     }
     if (steady_clock::now() > last) {
-      raise(did_not_come(absent(now), name_of(now.kind, now.number), deadline_));
+      raise(absence(now));
     }
     now.pause.wait();
   }
@@ -298,8 +298,19 @@ bool mpi_transport::test_all(std::vector<MPI_Request>& requests) {
   return requests.size() < before;
 }
 
-int mpi_transport::absent(const call& now) const {
-  return static_cast<int>(std::ranges::find(now.heard, false) - now.heard.begin());
+failure mpi_transport::absence(const call& now) const {
+  const std::string name = name_of(now.kind, now.number);
+  const auto first = std::ranges::find(now.heard, false);
+  if (std::find(first + 1, now.heard.end(), false) == now.heard.end()) {
+    return did_not_come(static_cast<int>(first - now.heard.begin()), name, deadline_);
+  }
+  std::string ranks;
+  for (std::size_t r = 0; r < now.heard.size(); ++r) {
+    if (!now.heard[r]) ranks += " " + std::to_string(r);
+  }
+  return {failure_kind::lost, -1,
+          "transport: of ranks" + ranks + " none came to " + name + " within " +
+              std::to_string(deadline_.count()) + " ms"};
 }
 
 void mpi_transport::give_up(call& now) {

@@ -48,7 +48,7 @@ class mpi_transport final : public transport {
   void barrier() override { make_call(call_kind::barrier, {}, {}); }
   /// MPI_Comm_split is made after a call of all ranks, because it waits without a deadline. Two
   /// threads may split two transports at the same time only where MPI has MPI_THREAD_MULTIPLE.
-  std::unique_ptr<transport> split(int color) override;
+  std::unique_ptr<transport> split(int color, cuda_stream) override;
 
   void abort(const transport_error& fault) noexcept override { close(failure_of(fault)); }
   std::chrono::milliseconds deadline() const override { return deadline_; }
@@ -70,7 +70,9 @@ class mpi_transport final : public transport {
   void start_exchange(call& now);
   void exchange(call& now);
   bool test_all(std::vector<MPI_Request>& requests);
-  int absent(const call& now) const;
+  /// Names no rank where several are missing: a live one may still wait, in the call before, for
+  /// one that died there.
+  failure absence(const call& now) const;
   void give_up(call& now);
 
   /// The first failure stays; the others are told of it.

@@ -44,7 +44,11 @@ ncclResult_t poll(ncclComm_t communicator, nccl_communicator::clock::time_point 
 
 nccl_communicator::nccl_communicator(int ordinal, cudaStream_t stream, int rank,
                                      std::chrono::milliseconds deadline)
-    : ordinal_(ordinal), stream_(stream), rank_(rank), deadline_(deadline) {}
+    : ordinal_(ordinal),
+      stream_(stream),
+      rank_(rank),
+      deadline_(deadline),
+      order_(std::make_shared<launch_order>(ordinal)) {}
 
 nccl_communicator::~nccl_communicator() {
   try {
@@ -106,6 +110,8 @@ void nccl_communicator::split(nccl_communicator& child, int color) {
     if (!went_well(result)) fail(call, result, ncclGetLastError(nullptr));
     settle(call, until);
     child.settle(call, until);
+    if (child.stream_ != stream_) order_->use_several_streams();
+    child.order_ = order_;
   } catch (const transport_error& error) {
     child.close(failure_of(error));
     close(failure_of(error));
@@ -150,6 +156,7 @@ void nccl_communicator::enqueue(const char* call,
                                 const std::function<ncclResult_t(ncclComm_t)>& operations) {
   throw_if_closed();
   const cuda::current_device here(ordinal_);
+  if (const auto waits = order_->wait(stream_); waits != cudaSuccess) fail_cuda(call, waits);
   ncclResult_t result = ncclSuccess;
   {
     const std::lock_guard lock(handle_->guard);
@@ -165,6 +172,9 @@ void nccl_communicator::enqueue(const char* call,
   if (!went_well(result)) fail(call, result, ncclGetLastError(nullptr));
   if (result == ncclInProgress) settle(call, end_of_wait());
   if (closed()) leave();  // perhaps before the operations were added
+  if (const auto recorded = order_->advance(stream_); recorded != cudaSuccess) {
+    fail_cuda(call, recorded);
+  }
 }
 
 void nccl_communicator::wait() {

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 
+#include "cuda/event.hpp"
 #include "transport/failure.hpp"
 
 namespace warpbag::ranks {
@@ -41,7 +42,9 @@ class nccl_communicator {
   /// calls an invalid usage (two ranks on one device).
   void finish_join(ncclResult_t begun, clock::time_point until);
 
-  /// Makes `child` the communicator of the ranks that give the same color (not negative).
+  /// Makes `child` the communicator of the ranks that give the same color (not negative). Where it
+  /// has a stream of its own, the operations of both, and of all that are split off either, run
+  /// one after the other, in the order in which they are enqueued.
   void split(nccl_communicator& child, int color);
   /// Makes this a copy of `original`, which stays as it is: NCCL can only abort a communicator by
   /// destroying it, and the caller's is not ours to destroy.
@@ -74,6 +77,32 @@ class nccl_communicator {
     ncclComm_t communicator = nullptr;
   };
 
+  /// NCCL wants the operations of all communicators on a device to run in one order, which is the
+  /// same on all ranks: two whose kernels each wait for the other to leave their GPU never end.
+  /// Streams by themselves do not order them.
+  class launch_order {
+   public:
+    explicit launch_order(int ordinal) : last_(ordinal) {}
+    void use_several_streams() { several_streams_ = true; }
+    cudaError_t wait(cudaStream_t stream) const {
+      return orders(stream) ? last_.make_wait(stream) : cudaSuccess;
+    }
+    cudaError_t advance(cudaStream_t stream) {
+      return orders(stream) ? last_.record(stream) : cudaSuccess;
+    }
+
+   private:
+    /// What is captured runs when the caller launches its graph: the caller orders it.
+    bool orders(cudaStream_t stream) const {
+      cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+      return several_streams_ && cudaStreamIsCapturing(stream, &status) == cudaSuccess &&
+             status == cudaStreamCaptureStatusNone;
+    }
+
+    cuda::event last_;
+    bool several_streams_ = false;
+  };
+
   [[noreturn]] void fail(const char* call, ncclResult_t result, const char* details);
   [[noreturn]] void fail_late(const char* call);
   /// After close(): throws the fault when this rank's memory is not in use any more.
@@ -91,6 +120,7 @@ class nccl_communicator {
   const cudaStream_t stream_;
   const int rank_;
   std::atomic<std::chrono::milliseconds> deadline_;
+  std::shared_ptr<launch_order> order_;  // of all that were split off each other
   const std::shared_ptr<handle> handle_ = std::make_shared<handle>();
 
   mutable std::mutex guard_;  // of the rest

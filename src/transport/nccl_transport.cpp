@@ -188,7 +188,7 @@ void nccl_transport::barrier() {
   wait();
 }
 
-std::unique_ptr<transport> nccl_transport::split(int color) {
+std::unique_ptr<transport> nccl_transport::split(int color, cuda_stream stream) {
   note mine = {};
   std::memcpy(mine.data(), &color, sizeof color);
   const std::vector<note> colors = exchange(mine);
@@ -197,10 +197,12 @@ std::unique_ptr<transport> nccl_transport::split(int color) {
   const int child_rank =
       static_cast<int>(std::count(colors.begin(), colors.begin() + rank(), mine));
   const int child_size = static_cast<int>(std::count(colors.begin(), colors.end(), mine));
-  auto child = std::make_unique<nccl_communicator>(resources_.where.ordinal, resources_.stream,
+  resources of_child = resources_;
+  if (stream != nullptr) of_child.stream = stream;
+  auto child = std::make_unique<nccl_communicator>(of_child.where.ordinal, of_child.stream,
                                                    child_rank, deadline());
   communicator_->split(*child, static_cast<int>(first - colors.begin()));
-  return std::make_unique<nccl_transport>(resources_, std::move(child), child_size);
+  return std::make_unique<nccl_transport>(of_child, std::move(child), child_size);
 }
 
 void nccl_transport::abort(const transport_error& fault) noexcept {

@@ -23,8 +23,9 @@ namespace warpbag::ranks {
 /// ranks are not compared: the agreement above does that before. When the last rank comes just as
 /// the deadline passes, a barrier may return on some ranks and throw on others.
 ///
-/// Two transports on one stream need their calls in the same order on all ranks; a thread that
-/// drives several ranks must not call them in turn, because the first calls wait for each other.
+/// Transports that were split off each other need their calls in the same order on all ranks, and
+/// run them in it, whatever their streams: NCCL could stand still otherwise. A thread that drives
+/// several ranks must not call them in turn, because the first calls wait for each other.
 class nccl_transport final : public transport {
  public:
   /// `communicator` is joined or will be before the first call.
@@ -44,7 +45,7 @@ class nccl_transport final : public transport {
                   reduce_operation operation) override;
   void broadcast(void* data, std::int64_t bytes, int root) override;
   void barrier() override;
-  std::unique_ptr<transport> split(int color) override;
+  std::unique_ptr<transport> split(int color, cuda_stream stream) override;
   void wait() override { communicator_->wait(); }
   void abort(const transport_error& fault) noexcept override;
   std::chrono::milliseconds deadline() const override { return communicator_->deadline(); }

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "support/temporary_folder.hpp"
+
 namespace warpbag::cli {
 
 struct program_result {
@@ -44,17 +46,9 @@ program_result run_on_terminal(const std::vector<std::string>& arguments,
                                const std::function<void(int, std::string_view)>& on_output = {});
 
 /// A folder of its own for each test, removed with it.
-class scratch_folder {
+class scratch_folder : public testing::temporary_folder {
  public:
-  scratch_folder();
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-  ~scratch_folder();
-
-  std::string operator/(std::string_view name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
+  std::string operator/(std::string_view name) const { return (path() / name).string(); }
 };
 
 std::string read_file(const std::filesystem::path& file);

@@ -148,14 +148,22 @@ placed_batch& rank_run::batch(std::int64_t step) {
 
 void rank_run::run(std::int64_t first_step, std::int64_t last_step, bool prefetch) {
   for (std::int64_t step = first_step; step < last_step; ++step) {
-    placed_batch& now = batch(step);
-    collection_.forward(now.bags, now.outputs);
-    if (prefetch && step + 1 < last_step) collection_.prefetch(batch(step + 1).bags);
-    const auto s = static_cast<std::size_t>(step);
-    caller_gradients gradients = make_gradients(device_, case_, step, collection_);
-    gradients_[s] = train_by(case_.training[s], collection_, now, gradients);
-    if (!gradients.parts().empty()) parts_ = gradients.parts();
+    forward(step);
+    if (prefetch && step + 1 < last_step) this->prefetch(step + 1);
+    backward(step);
   }
+}
+
+void rank_run::forward(std::int64_t step) {
+  placed_batch& now = batch(step);
+  collection_.forward(now.bags, now.outputs);
+}
+
+void rank_run::backward(std::int64_t step) {
+  const auto s = static_cast<std::size_t>(step);
+  caller_gradients gradients = make_gradients(device_, case_, step, collection_);
+  gradients_[s] = train_by(case_.training[s], collection_, batch(step), gradients);
+  if (!gradients.parts().empty()) parts_ = gradients.parts();
 }
 
 bool rank_run::counts(std::size_t shard, std::int64_t id) const {

@@ -124,12 +124,17 @@ class rank_run {
   sharded_embedding_bag_collection& collection() { return collection_; }
   /// `prefetch`: the next step's batch is prefetched between forward and backward.
   void run(std::int64_t first_step, std::int64_t last_step, bool prefetch);
+  /// The calls that run() is made of.
+  void forward(std::int64_t step);
+  void prefetch(std::int64_t step) { collection_.prefetch(batch(step).bags); }
+  void backward(std::int64_t step);
+  placed_batch& batch(std::int64_t step);
+
   /// Puts this rank's part of outputs and rows where one device has them. Ranks may do so at the
   /// same time: parts do not overlap, but for replicas, which only rank 0 adds.
   void collect(run_results& results);
 
  private:
-  placed_batch& batch(std::int64_t step);
   /// Of what several ranks hold, one rank's counts.
   bool counts(std::size_t shard, std::int64_t id) const;
 

@@ -41,7 +41,9 @@ class corrupting final : public transport {
     if (rank() == 1) static_cast<std::int64_t*>(receives[0].data)[word_] ^= 4;
   }
   void barrier() override { inner_.barrier(); }
-  std::unique_ptr<transport> split(int color) override { return inner_.split(color); }
+  std::unique_ptr<transport> split(int color, cuda_stream stream) override {
+    return inner_.split(color, stream);
+  }
   void abort(const transport_error& fault) noexcept override { inner_.abort(fault); }
   std::chrono::milliseconds deadline() const override { return inner_.deadline(); }
   void set_deadline(std::chrono::milliseconds deadline) override { inner_.set_deadline(deadline); }

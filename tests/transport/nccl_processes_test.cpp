@@ -100,7 +100,7 @@ class NcclProcesses : public ::testing::TestWithParam<bool> {
 TEST_P(NcclProcesses, run_every_collective) {
   for (const int size : {2, 4}) {
     const auto statuses = run({.size = size, .started = size});
-    if (too_few_gpus(statuses)) GTEST_SKIP();
+    if (too_few_gpus(statuses)) GTEST_SKIP() << "too few GPUs";
     EXPECT_THAT(statuses, Each(done)) << size;
   }
 }
@@ -112,7 +112,7 @@ TEST_P(NcclProcesses, refuse_one_device_for_two_ranks_on_both) {
 TEST_P(NcclProcesses, do_not_wait_longer_than_the_deadline_for_a_rank_that_never_starts) {
   const auto start = std::chrono::steady_clock::now();
   const auto statuses = run({.size = 3, .started = 2, .deadline = 1s});
-  if (too_few_gpus(statuses)) GTEST_SKIP();
+  if (too_few_gpus(statuses)) GTEST_SKIP() << "too few GPUs";
   EXPECT_THAT(statuses, Each(lost));
   EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
 }
@@ -128,7 +128,7 @@ TEST_P(NcclProcesses, lose_a_process_that_is_killed) {
                                .scenario = "until_it_fails",
                                .deadline = 2s,
                                .variables = variables});
-    if (too_few_gpus(statuses)) GTEST_SKIP();
+    if (too_few_gpus(statuses)) GTEST_SKIP() << "too few GPUs";
     EXPECT_EQ(statuses, expected);
   }
 }
@@ -137,7 +137,7 @@ TEST_P(NcclProcesses, lose_a_rank_that_falls_silent) {
   auto variables = forgiving_;
   variables.push_back("CUDASIM_NCCL_KILL=1:9");
   const auto statuses = run({.scenario = "until_it_fails", .deadline = 1s, .variables = variables});
-  if (too_few_gpus(statuses)) GTEST_SKIP();
+  if (too_few_gpus(statuses)) GTEST_SKIP() << "too few GPUs";
   EXPECT_THAT(statuses, Each(lost));
 }
 
@@ -145,7 +145,7 @@ TEST_P(NcclProcesses, lose_a_rank_whose_operation_fails) {
   auto variables = forgiving_;
   variables.push_back("CUDASIM_NCCL_FAIL=0:9");
   const auto statuses = run({.scenario = "until_it_fails", .deadline = 2s, .variables = variables});
-  if (too_few_gpus(statuses)) GTEST_SKIP();
+  if (too_few_gpus(statuses)) GTEST_SKIP() << "too few GPUs";
   EXPECT_THAT(statuses, Each(lost));
 }
 

@@ -68,6 +68,54 @@ TEST_P(NcclTransport, splits_by_any_color_and_its_children_work_at_once) {
   EXPECT_THAT(outcomes, Each(returned));
 }
 
+TEST_P(NcclTransport, runs_operations_of_children_on_other_streams_in_the_order_of_the_calls) {
+  const nccl_id id = make_nccl_id();
+  const auto outcomes = run_gpus(GetParam(), [&](int rank) {
+    const gpu here(rank);
+    const gpu beside(rank);
+    const auto ranks = make_nccl_transport(here, rank, GetParam(), id, 20s);
+    const auto child = ranks->split(0, beside.stream());
+    EXPECT_EQ(child->stream(), beside.stream());
+    const gpu_array<std::int64_t> value(here.stream(), {rank});
+    for (int round = 0; round < 2; ++round) {  // no stream waits for the other by itself
+      ranks->all_reduce(value.data(), 1, reduce_type::i64, reduce_operation::sum);
+      child->all_reduce(value.data(), 1, reduce_type::i64, reduce_operation::max);
+    }
+    child->wait();
+    const std::int64_t expected = GetParam() * (GetParam() * (GetParam() - 1) / 2);
+    EXPECT_EQ(value.values(), std::vector<std::int64_t>{expected});
+    check_collectives(*child);
+  });
+  EXPECT_THAT(outcomes, Each(returned));
+}
+
+TEST_P(NcclTransport, can_be_captured_in_a_graph_beside_a_child_on_another_stream) {
+  const nccl_id id = make_nccl_id();
+  const auto outcomes = run_gpus(GetParam(), [&](int rank) {
+    const gpu here(rank);
+    const gpu beside(rank);
+    const auto ranks = make_nccl_transport(here, rank, GetParam(), id, 20s);
+    const auto child = ranks->split(0, beside.stream());
+    check_collectives(*ranks);
+    check_collectives(*child);
+    const gpu_array<std::int64_t> value(here.stream(), {rank + 1});
+    const gpu_array<std::int64_t> other(here.stream(), {rank});
+    child->all_reduce(other.data(), 1, reduce_type::i64, reduce_operation::sum);  // under way
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    WARPBAG_CUDA_TRY(cudaStreamBeginCapture(here.stream(), cudaStreamCaptureModeThreadLocal));
+    ranks->all_reduce(value.data(), 1, reduce_type::i64, reduce_operation::max);
+    WARPBAG_CUDA_TRY(cudaStreamEndCapture(here.stream(), &graph));
+    WARPBAG_CUDA_TRY(cudaGraphInstantiate(&executable, graph, 0));
+    WARPBAG_CUDA_TRY(cudaGraphLaunch(executable, here.stream()));
+    EXPECT_EQ(value.values(), std::vector<std::int64_t>{GetParam()});
+    child->wait();
+    WARPBAG_CUDA_TRY(cudaGraphExecDestroy(executable));
+    WARPBAG_CUDA_TRY(cudaGraphDestroy(graph));
+  });
+  EXPECT_THAT(outcomes, Each(returned));
+}
+
 INSTANTIATE_TEST_SUITE_P(Ranks, NcclTransport, ::testing::Values(1, 2, 4, 8));
 
 class NcclPair : public ::testing::Test {
