@@ -40,16 +40,20 @@ class lookups {
   }
 
   /// Asks for columns [first, first + count) of a row that is read some lookups later; a strip has
-  /// Vectors vectors. A bad id asks for an address that is not there, which does nothing.
+  /// Vectors vectors. A bad id asks for an address that is not there, which does nothing. `asked`:
+  /// the id asked for last, which is on its way: where one row is most of a bag, asking again takes
+  /// as long as adding it.
   template <int Vectors>
-  HWY_INLINE void prefetch_after(std::int64_t position, std::int64_t first,
-                                 std::int64_t count) const {
+  HWY_INLINE void prefetch_after(std::int64_t position, std::int64_t first, std::int64_t count,
+                                 Index& asked) const {
     if (is_near_) return;
     constexpr std::int64_t strip_bytes = Vectors * lanes_per_vector * std::int64_t{sizeof(Row)};
     const std::int64_t ahead = std::min(position + tuning::rows_ahead(strip_bytes), last_);
-    const auto element =
-        static_cast<std::uint64_t>(ids_[ahead]) * static_cast<std::uint64_t>(stride_) +
-        static_cast<std::uint64_t>(first);
+    const Index id = ids_[ahead];
+    if (id == asked) return;
+    asked = id;
+    const auto element = static_cast<std::uint64_t>(id) * static_cast<std::uint64_t>(stride_) +
+                         static_cast<std::uint64_t>(first);
     const std::uint64_t address = reinterpret_cast<std::uint64_t>(rows_) + element * sizeof(Row);
     const std::uint64_t bytes = static_cast<std::uint64_t>(count) * sizeof(Row);
     for (std::uint64_t offset = 0; offset < bytes; offset += tuning::cache_line_bytes) {
@@ -134,12 +138,13 @@ struct sum_strip {
   HWY_INLINE void at(std::int64_t column, std::int64_t count) const {
     floats totals[std::size_t{Vectors}];
     for (int k = 0; k < Vectors; ++k) totals[k] = hn::Zero(float_lanes);
+    Index asked = -1;
     for (std::int64_t block = begin; block < end; block += numerics::block_occurrences) {
       floats sums[std::size_t{Vectors}];
       for (int k = 0; k < Vectors; ++k) sums[k] = hn::Zero(float_lanes);
       const std::int64_t stop = std::min(block + numerics::block_occurrences, end);
       for (std::int64_t position = block; position < stop; ++position) {
-        rows.template prefetch_after<Vectors>(position, column, count);
+        rows.template prefetch_after<Vectors>(position, column, count, asked);
         if (rows.kind(position) != lookup_kind::live) continue;
         const Row* const row = rows.row(position) + column;
         const floats weight = hn::Set(float_lanes, Weighted ? weights[position] : 1.0F);
@@ -176,8 +181,9 @@ struct max_strip {
       best[k] = hn::Zero(float_lanes);
       won[k] = hn::Set(words, -1);
     }
+    Index asked = -1;
     for (std::int64_t position = begin; position < end; ++position) {
-      rows.template prefetch_after<Vectors>(position, column, count);
+      rows.template prefetch_after<Vectors>(position, column, count, asked);
       const lookup_kind kind = rows.kind(position);
       const bool zero_row = kind == lookup_kind::bad && bad_ids_are_zero_rows;
       if (kind != lookup_kind::live && !zero_row) continue;
