@@ -22,10 +22,8 @@ __device__ const float4 zero_strip[warp_size] = {};
 
 template <int Elements>
 struct sum_of_rows {
-  lane_values<Elements> block;
+  lane_values<Elements> block = {};
   lane_values<Elements> total = {};
-
-  __device__ __forceinline__ sum_of_rows() { begin_block(); }
 
   __device__ __forceinline__ void add(const lane_values<Elements>& x) {
 #pragma unroll
@@ -40,18 +38,11 @@ struct sum_of_rows {
   }
   __device__ __forceinline__ void end_block() {
     add_block();
-    begin_block();
+    block = {};
   }
   __device__ __forceinline__ void add_block() {
 #pragma unroll
     for (int i = 0; i < Elements; ++i) total.value[i] += block.value[i];
-  }
-  __device__ __forceinline__ void begin_block() {
-#pragma unroll
-    for (int i = 0; i < Elements; ++i) {
-      // Of a zero that it knows the compiler makes one more for every way into a loop.
-      asm volatile("mov.f32 %0, 0f00000000;" : "=f"(block.value[i]));
-    }
   }
   /// The last block. Where it is the only one, the total is +0 + block: the block itself, unless
   /// underflow of a product with a weight has made that -0.

@@ -4,7 +4,9 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <functional>
+#include <limits>
 #include <memory>
 
 #include "warpbag/resources.hpp"
@@ -28,8 +30,21 @@ class bench_device {
   virtual run_time time(const std::function<void()>& body) = 0;
   /// Leaves nothing of what was used before in the caches (last-level cache; L2 on CUDA).
   virtual void flush_caches() = 0;
-  /// Bytes a second that all of the device together read from memory, measured now.
-  virtual double memory_bandwidth() = 0;
+  /// Bytes a second that all of the device together move from or to memory, measured now: the best
+  /// of some runs after one that warms up.
+  double memory_bandwidth() {
+    constexpr int runs = 5;
+    const double bytes = move_memory();
+    double seconds = std::numeric_limits<double>::infinity();
+    for (int run = 0; run < runs; ++run) {
+      seconds = std::min(seconds, time([this] { move_memory(); }).wall);
+    }
+    return bytes / std::max(seconds, 1e-9);
+  }
+
+ protected:
+  /// Moves more than caches hold; returns how many bytes.
+  virtual double move_memory() = 0;
 };
 
 /// Used by all threads of this process so far.

@@ -14,7 +14,6 @@ namespace warpbag::bench {
 namespace {
 
 constexpr std::size_t words_per_chunk = std::size_t{1} << 17;  // 1 MiB
-constexpr int bandwidth_runs = 5;
 
 /// Twice the last-level cache, and 64 MiB where the system does not tell its size.
 std::size_t swept_words() {
@@ -40,19 +39,10 @@ class cpu_bench_device final : public bench_device {
     return {wall.count(), process_cpu_seconds() - cpu};
   }
 
-  void flush_caches() override { sweep(); }
+  void flush_caches() override { move_memory(); }
 
-  double memory_bandwidth() override {
-    sweep();
-    double seconds = time([&] { sweep(); }).wall;
-    for (int run = 1; run < bandwidth_runs; ++run) {
-      seconds = std::min(seconds, time([&] { sweep(); }).wall);
-    }
-    return static_cast<double>(swept_.size() * sizeof(std::uint64_t)) / seconds;
-  }
-
- private:
-  void sweep() {
+ protected:
+  double move_memory() override {
     if (swept_.empty()) swept_.assign(swept_words(), 1);
     std::vector<std::uint64_t> sums(swept_.size() / words_per_chunk);
     threads_.for_each(static_cast<std::int64_t>(sums.size()), [&](std::int64_t chunk, int) {
@@ -61,8 +51,10 @@ class cpu_bench_device final : public bench_device {
           std::accumulate(begin, begin + words_per_chunk, std::uint64_t{0});
     });
     read_ = std::accumulate(sums.begin(), sums.end(), std::uint64_t{0});
+    return static_cast<double>(swept_.size() * sizeof(std::uint64_t));
   }
 
+ private:
   resources resources_;
   cpu::thread_pool threads_;
   std::vector<std::uint64_t> swept_;

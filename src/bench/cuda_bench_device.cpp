@@ -13,7 +13,6 @@ namespace warpbag::bench {
 namespace {
 
 constexpr std::size_t copied_bytes = std::size_t{256} << 20;
-constexpr int bandwidth_runs = 5;
 
 class cuda_bench_device final : public bench_device {
  public:
@@ -60,24 +59,20 @@ class cuda_bench_device final : public bench_device {
     WARPBAG_CUDA_TRY(cudaMemsetAsync(swept_.data(), 0, bytes, resources_.stream));
   }
 
-  double memory_bandwidth() override {
+ protected:
+  double move_memory() override {
     const cuda::current_device here(resources_.where.ordinal);
     reserve(2 * copied_bytes);
-    const auto copy = [&] {
-      WARPBAG_CUDA_TRY(cudaMemcpyAsync(swept_.data() + copied_bytes, swept_.data(), copied_bytes,
-                                       cudaMemcpyDeviceToDevice, resources_.stream));
-    };
-    WARPBAG_CUDA_TRY(cudaMemsetAsync(swept_.data(), 0, copied_bytes, resources_.stream));
-    copy();
-    double seconds = time(copy).wall;
-    for (int run = 1; run < bandwidth_runs; ++run) seconds = std::min(seconds, time(copy).wall);
-    return 2.0 * static_cast<double>(copied_bytes) / std::max(seconds, 1e-9);
+    WARPBAG_CUDA_TRY(cudaMemcpyAsync(swept_.data() + copied_bytes, swept_.data(), copied_bytes,
+                                     cudaMemcpyDeviceToDevice, resources_.stream));
+    return 2.0 * static_cast<double>(copied_bytes);
   }
 
  private:
   void reserve(std::size_t bytes) {
     if (bytes <= swept_bytes_) return;
     swept_ = cuda::device_allocation(*resources_.memory, bytes, resources_.stream);
+    WARPBAG_CUDA_TRY(cudaMemsetAsync(swept_.data(), 0, bytes, resources_.stream));
     swept_bytes_ = bytes;
   }
 

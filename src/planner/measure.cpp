@@ -15,17 +15,15 @@ constexpr std::int64_t copied_bytes = std::int64_t{16} << 20;
 constexpr std::int64_t small_piece = 64;
 constexpr int repeats = 5;
 
-std::unique_ptr<operations::device_access> access_of(const transport& ranks) {
-  const resources here = {ranks.where(), ranks.stream(), &default_memory_resource(ranks.where())};
-  return here.where.kind == device_kind::cuda ? operations::make_cuda_device_access(here)
-                                              : operations::make_cpu_device_access(here);
+resources resources_of(const transport& ranks) {
+  return {ranks.where(), ranks.stream(), &default_memory_resource(ranks.where())};
 }
 
 class speed_test {
  public:
   explicit speed_test(transport& ranks)
       : ranks_(ranks),
-        access_(access_of(ranks)),
+        access_(operations::make_device_access(resources_of(ranks))),
         from_(*access_, static_cast<std::size_t>(copied_bytes)),
         to_(*access_, static_cast<std::size_t>(copied_bytes)) {
     const std::vector<std::byte> zeros(from_.bytes());

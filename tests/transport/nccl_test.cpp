@@ -30,6 +30,17 @@ class NcclTransport : public ::testing::TestWithParam<int> {
   void SetUp() override {
     if (testing::device_count() < GetParam()) GTEST_SKIP() << "too few GPUs";
   }
+  /// body(rank, its GPU, its transport) in a thread for each rank; none may throw.
+  template <typename Body>
+  static void on_all_ranks(Body body) {
+    const nccl_id id = make_nccl_id();
+    const auto outcomes = run_gpus(GetParam(), [&](int rank) {
+      const gpu here(rank);
+      const auto ranks = make_nccl_transport(here, rank, GetParam(), id, 20s);
+      body(rank, here, *ranks);
+    });
+    EXPECT_THAT(outcomes, Each(returned));
+  }
 };
 
 TEST_P(NcclTransport, moves_uneven_and_empty_pieces_and_leaves_the_current_device) {
@@ -52,33 +63,26 @@ TEST_P(NcclTransport, moves_uneven_and_empty_pieces_and_leaves_the_current_devic
 }
 
 TEST_P(NcclTransport, splits_by_any_color_and_its_children_work_at_once) {
-  const nccl_id id = make_nccl_id();
-  const auto outcomes = run_gpus(GetParam(), [&](int rank) {
-    const gpu here(rank);
-    const auto ranks = make_nccl_transport(here, rank, GetParam(), id, 20s);
-    const auto parity = ranks->split(rank % 2 == 0 ? -7 : 40);
+  on_all_ranks([](int rank, const gpu&, transport& ranks) {
+    const auto parity = ranks.split(rank % 2 == 0 ? -7 : 40);
     EXPECT_EQ(parity->rank(), rank / 2);
     EXPECT_EQ(parity->size(), (GetParam() + 1 - rank % 2) / 2);
     check_collectives(*parity);
-    check_collectives(*ranks);
+    check_collectives(ranks);
     const auto alone = parity->split(rank);
     EXPECT_EQ(alone->size(), 1);
     check_collectives(*alone);
   });
-  EXPECT_THAT(outcomes, Each(returned));
 }
 
 TEST_P(NcclTransport, runs_operations_of_children_on_other_streams_in_the_order_of_the_calls) {
-  const nccl_id id = make_nccl_id();
-  const auto outcomes = run_gpus(GetParam(), [&](int rank) {
-    const gpu here(rank);
+  on_all_ranks([](int rank, const gpu& here, transport& ranks) {
     const gpu beside(rank);
-    const auto ranks = make_nccl_transport(here, rank, GetParam(), id, 20s);
-    const auto child = ranks->split(0, beside.stream());
+    const auto child = ranks.split(0, beside.stream());
     EXPECT_EQ(child->stream(), beside.stream());
     const gpu_array<std::int64_t> value(here.stream(), {rank});
     for (int round = 0; round < 2; ++round) {  // no stream waits for the other by itself
-      ranks->all_reduce(value.data(), 1, reduce_type::i64, reduce_operation::sum);
+      ranks.all_reduce(value.data(), 1, reduce_type::i64, reduce_operation::sum);
       child->all_reduce(value.data(), 1, reduce_type::i64, reduce_operation::max);
     }
     child->wait();
@@ -86,17 +90,13 @@ TEST_P(NcclTransport, runs_operations_of_children_on_other_streams_in_the_order_
     EXPECT_EQ(value.values(), std::vector<std::int64_t>{expected});
     check_collectives(*child);
   });
-  EXPECT_THAT(outcomes, Each(returned));
 }
 
 TEST_P(NcclTransport, can_be_captured_in_a_graph_beside_a_child_on_another_stream) {
-  const nccl_id id = make_nccl_id();
-  const auto outcomes = run_gpus(GetParam(), [&](int rank) {
-    const gpu here(rank);
+  on_all_ranks([](int rank, const gpu& here, transport& ranks) {
     const gpu beside(rank);
-    const auto ranks = make_nccl_transport(here, rank, GetParam(), id, 20s);
-    const auto child = ranks->split(0, beside.stream());
-    check_collectives(*ranks);
+    const auto child = ranks.split(0, beside.stream());
+    check_collectives(ranks);
     check_collectives(*child);
     const gpu_array<std::int64_t> value(here.stream(), {rank + 1});
     const gpu_array<std::int64_t> other(here.stream(), {rank});
@@ -104,7 +104,7 @@ TEST_P(NcclTransport, can_be_captured_in_a_graph_beside_a_child_on_another_strea
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
     WARPBAG_CUDA_TRY(cudaStreamBeginCapture(here.stream(), cudaStreamCaptureModeThreadLocal));
-    ranks->all_reduce(value.data(), 1, reduce_type::i64, reduce_operation::max);
+    ranks.all_reduce(value.data(), 1, reduce_type::i64, reduce_operation::max);
     WARPBAG_CUDA_TRY(cudaStreamEndCapture(here.stream(), &graph));
     WARPBAG_CUDA_TRY(cudaGraphInstantiate(&executable, graph, 0));
     WARPBAG_CUDA_TRY(cudaGraphLaunch(executable, here.stream()));
@@ -113,7 +113,6 @@ TEST_P(NcclTransport, can_be_captured_in_a_graph_beside_a_child_on_another_strea
     WARPBAG_CUDA_TRY(cudaGraphExecDestroy(executable));
     WARPBAG_CUDA_TRY(cudaGraphDestroy(graph));
   });
-  EXPECT_THAT(outcomes, Each(returned));
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, NcclTransport, ::testing::Values(1, 2, 4, 8));
