@@ -9,38 +9,38 @@
 // Modes sum and mean are a kernel of their own: the other modes need more registers.
 
 #include "kernels/common/bag_walk.cuh"
-#include "kernels/common/pool_share.cuh"
+#include "kernels/common/long_bags.cuh"
+#include "kernels/common/pool_record.cuh"
 
 namespace warpbag::kernels {
 
-/// What the warps of a feature need to know.
+/// What a warp works on.
 struct pool_job {
-  const feature_record& feature;
-  const table_record& table;
-  pool_shape shape;
+  const pool_record& record;
+  const device_problem& problem;
+  const long_bag_work& longs;
   bad_id_policy policy;
   dtype output_type;
 };
 
-/// Output rows of a warp, a strip of them.
+/// Output rows of a warp, a strip of them; or tiles of positions, for the pieces of long bags.
 struct pool_rows {
   std::uint32_t first;
   std::uint32_t count;
   std::int32_t strip;
+  bool tiles;
 
-  __device__ __forceinline__ std::uint32_t end_before(std::int64_t all) const {
-    const auto most = static_cast<std::uint32_t>(all);
-    return most - first < count ? most : first + count;
+  __device__ __forceinline__ std::uint32_t end_before(std::uint32_t all) const {
+    return all - first < count ? all : first + count;
   }
 };
 
 /// Which of the warp's groups this lane is in.
 __device__ __forceinline__ std::uint32_t group_index(const pool_job& job) {
-  return static_cast<std::uint32_t>(lane_index()) >> job.shape.log_group;
+  return static_cast<std::uint32_t>(lane_index()) >> job.record.shape.log_group;
 }
 
-/// Where this lane's parts of output rows go. Copied out of the records, which would be read again
-/// after every store.
+/// Where this lane's parts of output rows go.
 template <typename Format>
 struct pool_output {
   const lane_parts<Format>& lane;
@@ -56,13 +56,13 @@ struct pool_output {
 
   __device__ __forceinline__ pool_output(const pool_job& job, const lane_parts<Format>& lane)
       : lane(lane),
-        rows(job.feature.output),
-        stride(job.feature.output_stride),
-        dim(job.table.dim),
+        rows(job.record.output),
+        stride(job.record.output_stride),
+        dim(job.record.dim),
         type(job.output_type),
-        whole(job.shape.whole_output),
+        whole(job.record.shape.whole_output),
         row_bytes(static_cast<std::uint32_t>(stride) * 4),
-        bytes_to_next((Format::width * 4U) << job.shape.log_group) {
+        bytes_to_next((Format::width * 4U) << job.record.shape.log_group) {
     __builtin_assume(__isGlobal(rows));
     if (type == dtype::f32 && whole && stride < (std::int64_t{1} << 30)) {
       first = to_global(static_cast<const float*>(rows) + lane.column[0]);
@@ -103,13 +103,14 @@ struct pool_output {
   }
 };
 
-/// The bags of a feature, likewise. A batch has fewer than 2^32 - 1 positions.
+/// The bags of a feature.
 template <typename Index>
 struct pool_bags {
   const Index* ids;
   const Index* offsets;  // nullptr: fixed hotness
   const float* weights;  // nullptr: all 1
   std::uint32_t hotness;
+  std::uint32_t num_bags;
   std::uint32_t open_bag;  // ends with the ids
   std::uint32_t num_ids;
 
@@ -118,14 +119,14 @@ struct pool_bags {
     std::uint32_t length;
   };
 
-  __device__ __forceinline__ explicit pool_bags(const feature_record& feature)
-      : ids(static_cast<const Index*>(feature.ids)),
-        offsets(static_cast<const Index*>(feature.offsets)),
-        weights(feature.weights),
-        hotness(static_cast<std::uint32_t>(feature.hotness)),
-        open_bag(feature.has_last_offset ? no_bag
-                                         : static_cast<std::uint32_t>(feature.num_bags) - 1),
-        num_ids(static_cast<std::uint32_t>(feature.num_ids)) {
+  __device__ __forceinline__ explicit pool_bags(const pool_record& record)
+      : ids(static_cast<const Index*>(record.ids)),
+        offsets(static_cast<const Index*>(record.offsets)),
+        weights(record.weights),
+        hotness(record.hotness),
+        num_bags(record.num_bags),
+        open_bag(record.has_last_offset ? no_bag : record.num_bags - 1),
+        num_ids(record.num_ids) {
     __builtin_assume(__isGlobal(ids));
   }
 
@@ -137,11 +138,18 @@ struct pool_bags {
         bag == open_bag ? num_ids : static_cast<std::uint32_t>(offsets[std::uint64_t{bag} + 1]);
     return {begin, end - begin};
   }
+
+  /// Positions from here on belong to no bag.
+  __device__ __forceinline__ std::uint32_t end() const {
+    return offsets != nullptr && open_bag == no_bag ? static_cast<std::uint32_t>(offsets[num_bags])
+                                                    : num_ids;
+  }
 };
 
 template <typename Format>
 __device__ __forceinline__ lane_parts<Format> lane_of(const pool_job& job, std::int32_t strip) {
-  return {job.table.rows, job.table.row_stride, job.table.dim, job.shape.log_group, strip};
+  return {job.record.rows, job.record.row_stride, job.record.dim, job.record.shape.log_group,
+          strip};
 }
 
 /// Pools bags first, first + groups, ... of the warp, one a group and step. finish(bag, pooled,
@@ -150,13 +158,16 @@ template <lookup_kind Kind, typename Index, template <int> typename Pooled, type
           typename Finish>
 __device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const pool_rows& rows,
                                                   const lane_parts<Format>& lane, Finish finish) {
-  const pool_bags<Index> bags(job.feature);
-  const id_rules<Index> rules(job.table, job.policy);
-  const std::uint32_t groups = warp_size >> job.shape.log_group;
-  const std::uint32_t end = rows.end_before(job.feature.num_bags);
+  const pool_bags<Index> bags(job.record);
+  const id_rules<Index> rules(job.record, job.policy);
+  const std::uint32_t groups = warp_size >> job.record.shape.log_group;
+  const std::uint32_t end = rows.end_before(job.record.num_bags);
 #pragma unroll 1
   for (std::uint32_t bag = rows.first + group_index(job); bag < end; bag += groups) {
     const auto range = bags[bag];
+    if (Pooled<Format::elements>::cut_when_long && range.length > pool_policy::longest_bag) {
+      continue;
+    }
     bag_walk<Format, Kind, Index> walk = {bags.ids + range.begin, nullptr, lane, rules};
     if (Kind == lookup_kind::weighted ||
         (Kind == lookup_kind::checked && bags.weights != nullptr)) {
@@ -169,12 +180,75 @@ __device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const poo
   }
 }
 
+/// Adds up the block sums of a long bag.
+template <typename Format>
+__device__ __forceinline__ sum_of_rows<Format::elements> add_block_sums(
+    const lane_parts<Format>& lane, const float* sums, std::int64_t stride, std::uint32_t blocks,
+    std::int32_t dim) {
+  constexpr int width = Format::width < quad_elements ? Format::width : quad_elements;
+  sum_of_rows<Format::elements> pooled;
+#pragma unroll(32 / Format::elements)
+  for (std::uint32_t block = 0; block < blocks; ++block, sums += stride) {
+#pragma unroll
+    for (int p = 0; p < Format::parts; ++p) {
+      float part[Format::width];
+      load_stored<width>(part, sums, lane.column[p], dim);
+#pragma unroll
+      for (int i = 0; i < Format::width; ++i) pooled.block.value[p * Format::width + i] = part[i];
+    }
+    pooled.add_block();
+  }
+  return pooled;
+}
+
+/// The pieces of long bags that the group's tile finds; finish as above, for the bags whose last
+/// piece it brings.
+template <typename Index, typename Format, typename Finish>
+__device__ __forceinline__ void pool_pieces(const pool_job& job, const pool_rows& rows,
+                                            const lane_parts<Format>& lane, Finish finish) {
+  constexpr std::uint32_t block = numerics::block_occurrences;
+  constexpr int width = Format::width < quad_elements ? Format::width : quad_elements;
+  const pool_bags<Index> bags(job.record);
+  const std::uint32_t position = (rows.first + group_index(job)) * pool_policy::piece;
+  if (position >= bags.end()) return;
+  const std::uint32_t bag =
+      bags.offsets == nullptr ? position / bags.hotness
+                              : job.problem.bag_of_position[job.record.first_position + position] -
+                                    job.record.first_bag;
+  const auto range = bags[bag];
+  const bag_piece piece = piece_of_tile(position - range.begin, range.length);
+  if (piece.begin >= piece.end) return;
+  const std::int64_t slot =
+      (job.record.first_position + range.begin) / pool_policy::positions_per_slot;
+  float* const sums = job.longs.sums + slot * job.longs.stride;
+  const id_rules<Index> rules(job.record, job.policy);
+  std::uint32_t counted = 0;
+#pragma unroll 1
+  for (std::uint32_t first = piece.begin; first < piece.end; first += block) {
+    const std::uint32_t begin = range.begin + first;
+    bag_walk<Format, lookup_kind::checked, Index> walk = {bags.ids + begin, nullptr, lane, rules};
+    if (bags.weights != nullptr) walk.weights = bags.weights + begin;
+    sum_of_rows<Format::elements> pooled;
+    pool_bag(walk, min(block, piece.end - first), pooled);
+    lane.template store<float, width>(sums + first / block * job.longs.stride, job.record.dim,
+                                      pooled.total);
+    counted += walk.counted;
+  }
+  if (brings_last(lane_group(job.record.shape.log_group),
+                  job.longs.arrived + slot * job.longs.strips + rows.strip / strip_columns,
+                  piece.end - piece.begin, range.length, counted)) {
+    auto pooled = add_block_sums<Format>(lane, sums, job.longs.stride,
+                                         (range.length + block - 1) / block, job.record.dim);
+    finish(bag, pooled, counted);
+  }
+}
+
 /// Modes sum and mean.
 template <typename Format, typename Index>
 __device__ __forceinline__ void pool_sums(const pool_job& job, const pool_rows& rows) {
   const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
   const pool_output<Format> output(job, lane);
-  const bool mean = job.feature.mode == pooling_mode::mean;
+  const bool mean = job.record.mode == pooling_mode::mean;
   const auto finish = [&](std::uint32_t bag, sum_of_rows<Format::elements>& pooled,
                           std::uint32_t counted) {
     if (mean) {
@@ -188,8 +262,12 @@ __device__ __forceinline__ void pool_sums(const pool_job& job, const pool_rows& 
   const auto pool_as = [&](auto kind) {
     pool_bags_of_warp<decltype(kind)::value, Index, sum_of_rows>(job, rows, lane, finish);
   };
+  if (rows.tiles) {
+    pool_pieces<Index>(job, rows, lane, finish);
+    return;
+  }
   using std::integral_constant;
-  switch (job.shape.lookups) {
+  switch (job.record.shape.lookups) {
     case lookup_kind::plain: pool_as(integral_constant<lookup_kind, lookup_kind::plain>{}); return;
     case lookup_kind::weighted:
       if constexpr (Format::parts == 1) {  // pool_shape_of makes the others checked
@@ -207,7 +285,7 @@ template <typename Format, typename Index>
 __device__ __forceinline__ void pool_max(const pool_job& job, const pool_rows& rows) {
   const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
   const pool_output<Format> output(job, lane);
-  std::int32_t* const max_positions = job.feature.max_positions;
+  std::int32_t* const max_positions = job.record.max_positions;
   const auto finish = [&](std::uint32_t bag, const max_of_rows<Format::elements>& pooled,
                           std::uint32_t) {
     output.store(bag, pooled.total);
@@ -228,22 +306,25 @@ template <typename Format, typename Index>
 __device__ __forceinline__ void copy_rows(const pool_job& job, const pool_rows& rows) {
   const lane_parts<Format> lane = lane_of<Format>(job, rows.strip);
   const pool_output<Format> output(job, lane);
-  const std::uint32_t groups = warp_size >> job.shape.log_group;
-  const std::int64_t end = end_of_bags<Index>(job.feature);
+  const std::uint32_t groups = warp_size >> job.record.shape.log_group;
+  const pool_bags<Index> bags(job.record);
+  const id_rules<Index> rules(job.record, job.policy);
+  const std::uint32_t end = bags.end();
   const std::uint32_t first = rows.first + group_index(job);
   typename lane_parts<Format>::loaded stored[copied_rows];
 #pragma unroll
   for (std::uint32_t u = 0; u < copied_rows; ++u) {
-    const std::int64_t position = std::int64_t{first} + u * groups;
-    std::int64_t id = -1;
-    if (position < end) id = load_index<Index>(job.feature.ids, position);
-    stored[u] = lane.load(in_range(job.table, id) ? lane.row(static_cast<std::uint64_t>(id))
-                                                  : lane.zeros(zero_strip));
+    const std::uint32_t position = first + u * groups;
+    using number = typename id_rules<Index>::number;
+    number id = rules.num_rows;  // no row
+    if (position < end) id = static_cast<number>(bags.ids[position]);
+    stored[u] =
+        lane.load(id < rules.num_rows ? lane.row(std::uint64_t{id}) : lane.zeros(zero_strip));
   }
 #pragma unroll
   for (std::uint32_t u = 0; u < copied_rows; ++u) {
     const std::uint32_t position = first + u * groups;
-    if (position < job.feature.num_ids) {
+    if (position < bags.num_ids) {
       output.store(position, lane.widened(stored[u]));
     }
   }
@@ -253,7 +334,7 @@ template <pool_part Part, typename Index, typename Format>
 __device__ __forceinline__ void pool_with_format(const pool_job& job, const pool_rows& rows) {
   if constexpr (Part == pool_part::sums) {
     pool_sums<Format, Index>(job, rows);
-  } else if (job.feature.mode == pooling_mode::max) {
+  } else if (job.record.mode == pooling_mode::max) {
     pool_max<Format, Index>(job, rows);
   } else {
     copy_rows<Format, Index>(job, rows);
@@ -262,7 +343,7 @@ __device__ __forceinline__ void pool_with_format(const pool_job& job, const pool
 
 template <pool_part Part, typename Index, typename Stored>
 __device__ __forceinline__ void pool_with_type(const pool_job& job, const pool_rows& rows) {
-  switch (job.shape.width) {
+  switch (job.record.shape.width) {
     case 8:
       if constexpr (sizeof(Stored) == 2) {
         pool_with_format<Part, Index, row_format<Stored, 8>>(job, rows);
@@ -274,41 +355,45 @@ __device__ __forceinline__ void pool_with_type(const pool_job& job, const pool_r
   }
 }
 
-/// Feature of a warp; features without warps start where the next one does.
-__device__ __forceinline__ std::uint32_t feature_of_warp(const pool_share* shares,
-                                                         std::uint32_t count, std::uint32_t warp) {
+/// Record of a warp; features without warps start where the next one does.
+__device__ __forceinline__ std::uint32_t record_of_warp(const pool_record* records,
+                                                        std::uint32_t count, std::uint32_t warp) {
   std::uint32_t low = 0;
   while (count > 1) {
     const std::uint32_t half = count / 2;
-    if (shares[low + half].first_warp <= warp) low += half;
+    if (records[low + half].first_warp <= warp) low += half;
     count -= half;
   }
   return low;
 }
 
-/// shares: [num_features]. A warp ends after its output rows: a loop over warps around all this
-/// would keep every path's constants in registers.
+/// records: [num_records], num_warps > 0. A warp ends after its output rows: a loop over warps
+/// around all this would keep every path's constants in registers.
 template <typename Index, pool_part Part>
 __global__ void __launch_bounds__(pool_policy::block_warps* warp_size, pool_policy::least_blocks)
-    pool_kernel(const __grid_constant__ device_problem problem, bad_id_policy policy,
-                dtype output_type, const pool_share* shares, std::uint32_t num_warps) {
-  if (problem.status->batch_fault != 0) return;
+    pool_kernel(const __grid_constant__ device_problem problem,
+                const __grid_constant__ long_bag_work longs, bad_id_policy policy,
+                dtype output_type, const pool_record* records, std::uint32_t num_records,
+                std::uint32_t num_warps) {
   const std::uint32_t warp = blockIdx.x * pool_policy::block_warps + threadIdx.x / warp_size;
   if (warp >= num_warps) return;
-  const std::uint32_t number =
-      feature_of_warp(shares, static_cast<std::uint32_t>(problem.num_features), warp);
-  const pool_share share = shares[number];
-  const feature_record& feature = problem.features[number];
-  const pool_job job = {feature, problem.tables[feature.table], share.shape, policy, output_type};
-  std::uint32_t of_strip = warp - share.first_warp;
+  const pool_record record = records[record_of_warp(records, num_records, warp)];
+  if (problem.status->batch_fault != 0) return;
+  const pool_job job = {record, problem, longs, policy, output_type};
+  const pool_shape& shape = record.shape;
+  std::uint32_t of_strip = warp - record.first_warp;
   std::int32_t strip = 0;
-  if (share.shape.strips > 1) {
-    const std::uint32_t before = of_strip / share.strip_warps;
-    of_strip -= before * share.strip_warps;
-    strip = static_cast<std::int32_t>(before) * warp_size * max(share.shape.width, quad_elements);
+  if (shape.strips > 1) {
+    const std::uint32_t before = of_strip / record.strip_warps;
+    of_strip -= before * record.strip_warps;
+    strip = static_cast<std::int32_t>(before) * warp_size * max(shape.width, quad_elements);
   }
-  const pool_rows rows = {of_strip * share.shape.rows_per_warp, share.shape.rows_per_warp, strip};
-  switch (job.table.row_type) {
+  pool_rows rows = {of_strip * shape.rows_per_warp, shape.rows_per_warp, strip, false};
+  if (Part == pool_part::sums && of_strip >= record.row_warps) {
+    rows.tiles = true;
+    rows.first = (of_strip - record.row_warps) * (warp_size >> shape.log_group);
+  }
+  switch (job.record.row_type) {
     case dtype::f32: pool_with_type<Part, Index, float>(job, rows); break;
     case dtype::f16: pool_with_type<Part, Index, numerics::f16>(job, rows); break;
     case dtype::bf16: pool_with_type<Part, Index, numerics::bf16>(job, rows); break;

@@ -7,7 +7,7 @@
 // Instructions a row, in fp32 without weights: load the id, one multiply-add for the address, load
 // 16 bytes, four additions.
 
-#include "kernels/common/pool_share.cuh"
+#include "kernels/common/pool_record.cuh"
 #include "kernels/common/records.cuh"
 #include "kernels/common/row_format.cuh"
 #include "kernels/common/warp.cuh"
@@ -22,6 +22,7 @@ __device__ const float4 zero_strip[warp_size] = {};
 
 template <int Elements>
 struct sum_of_rows {
+  static constexpr bool cut_when_long = true;  // long_bags.cuh
   lane_values<Elements> block = {};
   lane_values<Elements> total = {};
 
@@ -58,6 +59,7 @@ struct sum_of_rows {
 
 template <int Elements>
 struct max_of_rows {
+  static constexpr bool cut_when_long = false;
   lane_values<Elements> total = {};
   std::int32_t position[Elements];
 
@@ -90,14 +92,14 @@ struct id_rules {
   number padding_idx;
   float bad_weight;  // 1 under bad_id_policy::zero: a bad id is a row of zeros that is there
 
-  __device__ __forceinline__ id_rules(const table_record& table, bad_id_policy policy)
+  __device__ __forceinline__ id_rules(const pool_record& record, bad_id_policy policy)
       : bad_weight(policy == bad_id_policy::zero ? 1.0F : 0.0F) {
     constexpr auto ids = static_cast<std::int64_t>(static_cast<number>(-1) >> 1U);
-    num_rows = static_cast<number>(table.num_rows <= ids ? table.num_rows : ids) +
-               (table.num_rows > ids ? 1U : 0U);
+    num_rows = static_cast<number>(record.num_rows <= ids ? record.num_rows : ids) +
+               (record.num_rows > ids ? 1U : 0U);
     // No padding row, or none that such an id can name: what no id in range is.
-    const bool named = table.padding_idx >= 0 && table.padding_idx <= ids;
-    padding_idx = named ? static_cast<number>(table.padding_idx) : static_cast<number>(-1);
+    const bool named = record.padding_idx >= 0 && record.padding_idx <= ids;
+    padding_idx = named ? static_cast<number>(record.padding_idx) : static_cast<number>(-1);
   }
 };
 

@@ -37,6 +37,7 @@ void cuda_backend::reserve(const operations::problem_limits& limits) {
   launch_context next = context_;
   next.limits = wanted;
   next.gradient_workspace = base + layout.gradient;
+  next.long_bags = long_bags_of(next);
   uploaded_.clear();
   reset_deduplicate_scratch(next, base + layout.sort_scratch);
   reset_gradient_workspace(next);
@@ -54,21 +55,23 @@ unsigned long long cuda_backend::capture() const {
 
 void cuda_backend::pack_records(const problem& problem) {
   packed_.resize(record_words(std::ssize(problem.tables), std::ssize(problem.features)));
-  std::uint64_t* const features = append(packed_.data(), problem.tables);
-  std::uint64_t* words = append(features, problem.features);
-  auto* const on_device = part<std::uint64_t>(layout_.records);
-  kernels::device_problem& records = context_.problem;
-  records.tables = reinterpret_cast<const operations::table_record*>(on_device);
-  records.features =
-      reinterpret_cast<const operations::feature_record*>(on_device + (features - packed_.data()));
-  pool_shares_.resize(problem.features.size() + 1);
+  std::uint64_t* words = packed_.data();
+  const auto on_device = [&] {
+    return part<std::uint64_t>(layout_.records) + (words - packed_.data());
+  };
+  // First, for their alignment.
   for (std::size_t part = 0; part < num_pool_parts; ++part) {
     context_.pool_warps[part] =
-        share_pool_warps(problem, part, context_.num_multiprocessors, pool_shares_);
-    context_.pool_shares[part] =
-        reinterpret_cast<const kernels::pool_share*>(on_device + (words - packed_.data()));
-    words = append(words, std::span<const kernels::pool_share>(pool_shares_));
+        make_pool_records(problem, part, context_.num_multiprocessors, pool_records_);
+    context_.num_pool_records[part] = static_cast<std::uint32_t>(pool_records_.size());
+    context_.pool_records[part] = reinterpret_cast<const kernels::pool_record*>(on_device());
+    words = append(words, std::span<const kernels::pool_record>(pool_records_));
   }
+  kernels::device_problem& records = context_.problem;
+  records.tables = reinterpret_cast<const operations::table_record*>(on_device());
+  words = append(words, problem.tables);
+  records.features = reinterpret_cast<const operations::feature_record*>(on_device());
+  append(words, problem.features);
 }
 
 void cuda_backend::prepare(const problem& problem, record_source source) {

@@ -80,7 +80,7 @@ class cuda_backend final : public operations::backend {
   std::vector<std::uint64_t> uploaded_;  // records on the device, as this stream's work goes
   unsigned long long uploaded_in_ = 0;   // the capture they were uploaded in, 0: none
   bool gradients_half_done_ = false;     // the last reduce_gradients threw
-  std::vector<kernels::pool_share> pool_shares_;  // of a part, while they are packed
+  std::vector<kernels::pool_record> pool_records_;  // of a part, while they are packed
 };
 
 template <typename Value>

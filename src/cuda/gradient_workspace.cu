@@ -66,6 +66,13 @@ gradient_workspace divide_gradient_workspace(void* base, const operations::probl
   if (limits.positions > kernels::run_policy::longest_run) {
     workspace.longs = divide_long_run_work(parts, limits);
   }
+  if (limits.positions > kernels::pool_policy::longest_bag) {
+    // The sums of blocks lie where a backward has those of pieces.
+    static_assert(kernels::pool_policy::positions_per_slot == policy::occurrences_per_slot);
+    const std::int64_t slots = limits.positions / policy::occurrences_per_slot + 1;
+    workspace.long_bags = {workspace.longs.partials[0], workspace.longs.partial_stride,
+                           parts.take<unsigned long long>(slots * strips), strips};
+  }
   workspace.bytes = parts.bytes();
   return workspace;
 }
@@ -94,9 +101,17 @@ unsigned gradient_blocks(const launch_context& context, const gradient_workspace
 void reset_gradient_workspace(const launch_context& context) {
   const gradient_workspace workspace =
       divide_gradient_workspace(context.gradient_workspace, context.limits);
-  const kernels::long_run_work& longs = workspace.longs;
-  if (longs.counters == nullptr) return;
-  WARPBAG_CUDA_TRY(cudaMemsetAsync(longs.counters, 0, sizeof(*longs.counters), context.stream));
+  const auto clear = [&](void* counters, std::size_t bytes) {
+    if (counters != nullptr) WARPBAG_CUDA_TRY(cudaMemsetAsync(counters, 0, bytes, context.stream));
+  };
+  clear(workspace.longs.counters, sizeof(kernels::long_run_counters));
+  const std::int64_t slots = context.limits.positions / policy::occurrences_per_slot + 1;
+  clear(workspace.long_bags.arrived,
+        static_cast<std::size_t>(slots * workspace.long_bags.strips) * sizeof(unsigned long long));
+}
+
+kernels::long_bag_work long_bags_of(const launch_context& context) {
+  return divide_gradient_workspace(context.gradient_workspace, context.limits).long_bags;
 }
 
 std::size_t reduce_gradients_workspace_bytes(const operations::problem_limits& limits) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How reduce_gradients and update_rows divide launch_context::gradient_workspace.
+// How reduce_gradients, update_rows and pool divide launch_context::gradient_workspace.
 
 #include "cuda/launch_context.hpp"
 #include "kernels/common/long_run_work.cuh"
@@ -12,6 +12,7 @@ struct gradient_workspace {
   float* wide_sums = nullptr;
   std::int64_t wide_warps = 0;  // that may run at a time where wide_sums is used; 0: any number
   kernels::long_run_work longs = {};
+  kernels::long_bag_work long_bags = {};  // of pool: forward and backward take turns on a stream
   std::size_t bytes = 0;
 };
 

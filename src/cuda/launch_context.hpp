@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "kernels/common/device_problem.cuh"
-#include "kernels/common/pool_share.cuh"
+#include "kernels/common/pool_record.cuh"
 #include "operations/problem.hpp"
 
 namespace warpbag::cuda {
@@ -21,9 +21,11 @@ struct launch_context {
   cudaStream_t stream = nullptr;
   int num_multiprocessors = 1;
   kernels::device_problem problem = {};  // records as uploaded for this call
-  // Of each pool_part (kernels/pool.cuh): [features + 1], and the first warp of its last.
-  const kernels::pool_share* pool_shares[num_pool_parts] = {};
+  // Of each pool_part (kernels/pool.cuh): its features, and their warps.
+  const kernels::pool_record* pool_records[num_pool_parts] = {};
+  std::uint32_t num_pool_records[num_pool_parts] = {};
   std::int64_t pool_warps[num_pool_parts] = {};
+  kernels::long_bag_work long_bags = {};
   kernels::device_occurrences occurrences = {};  // of the last deduplicate
   void* gradient_workspace = nullptr;            // reduce_gradients_workspace_bytes(limits)
   operations::problem_limits limits;             // what the workspace was made for

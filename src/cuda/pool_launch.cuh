@@ -16,7 +16,8 @@ void launch_pool(const launch_context& context, const operations::problem& probl
   const auto blocks = static_cast<unsigned>((warps + block_warps - 1) / block_warps);
   kernels::pool_kernel<Index, Part>
       <<<blocks, block_warps * kernels::warp_size, 0, context.stream>>>(
-          context.problem, problem.policy, problem.output_type, context.pool_shares[part],
+          context.problem, context.long_bags, problem.policy, problem.output_type,
+          context.pool_records[part], context.num_pool_records[part],
           static_cast<std::uint32_t>(warps));
   check_launch("pool");
 }

@@ -4,7 +4,7 @@
 // so they are compiled side by side.
 
 #include "cuda/launch_context.hpp"
-#include "kernels/common/pool_share.cuh"
+#include "kernels/common/pool_record.cuh"
 
 namespace warpbag::cuda {
 

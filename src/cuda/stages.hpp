@@ -5,6 +5,7 @@
 // nothing on the device when the batch is bad (device_status::batch_fault). They throw cuda_error.
 
 #include <span>
+#include <vector>
 
 #include "cuda/launch_context.hpp"
 #include "kernels/common/routing_work.cuh"
@@ -69,9 +70,10 @@ void add_row_lanes(const launch_context& context, const operations::problem& pro
 void write_rows(const launch_context& context, const operations::table_record& table,
                 const std::int64_t* rows, std::int64_t count, const void* values);
 
-/// Deals the warps of a part of pool to features; shares: [features + 1]. Returns their number.
-std::int64_t share_pool_warps(const operations::problem& problem, std::size_t part,
-                              int num_multiprocessors, std::span<kernels::pool_share> shares);
+/// The records of a part of pool's features, with its warps dealt to them. Returns their number.
+std::int64_t make_pool_records(const operations::problem& problem, std::size_t part,
+                               int num_multiprocessors, std::vector<kernels::pool_record>& records);
+/// Reads bag_of_position. context.long_bags is long_bags_of(context).
 void pool(const launch_context& context, const operations::problem& problem);
 void renormalize_rows(const launch_context& context, const operations::problem& problem);
 void sample_weight_gradient(const launch_context& context, const operations::problem& problem);
@@ -82,6 +84,8 @@ void advance_steps(const launch_context& context, const operations::problem& pro
 enum class step_advance : bool { done, wanted };
 void reduce_gradients(const launch_context& context, const operations::problem& problem,
                       step_advance advance);
+/// Room for pool in the gradient workspace: forward and backward take turns on a stream.
+kernels::long_bag_work long_bags_of(const launch_context& context);
 /// Has to be done to a new gradient workspace, and when a call of reduce_gradients threw.
 void reset_gradient_workspace(const launch_context& context);
 /// The optimizer on tables of gradient form sparse; steps are already advanced.

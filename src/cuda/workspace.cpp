@@ -29,11 +29,11 @@ class part_counter {
 std::size_t record_words(std::int64_t num_tables, std::int64_t num_features) {
   static_assert(sizeof(operations::table_record) % sizeof(std::uint64_t) == 0 &&
                 sizeof(operations::feature_record) % sizeof(std::uint64_t) == 0);
-  const std::size_t bytes =
-      static_cast<std::size_t>(num_tables) * sizeof(operations::table_record) +
-      static_cast<std::size_t>(num_features) * sizeof(operations::feature_record);
-  const std::size_t shares = num_pool_parts * (static_cast<std::size_t>(num_features) + 1);
-  return (bytes + shares * sizeof(kernels::pool_share)) / sizeof(std::uint64_t);
+  const auto tables = static_cast<std::size_t>(num_tables);
+  const auto features = static_cast<std::size_t>(num_features);
+  return (features * (sizeof(kernels::pool_record) + sizeof(operations::feature_record)) +
+          tables * sizeof(operations::table_record)) /
+         sizeof(std::uint64_t);
 }
 
 std::size_t routing_record_words(std::int64_t num_tables, std::int64_t num_features) {

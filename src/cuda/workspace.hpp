@@ -14,7 +14,7 @@ inline bool has_narrow_keys(std::int64_t total_rows) { return total_rows < 0xFFF
 
 /// Byte offsets of the parts, each a multiple of 256.
 struct workspace_layout {
-  std::size_t records;          // table_records, feature_records, first warps of pool
+  std::size_t records;          // pool_records, table_records, feature_records
   std::size_t bag_of_position;  // u32 [positions]
   std::size_t scale_of_bag;     // f32 [bags]
   std::size_t keys[2];          // u32 or u64 [positions]: the sort goes to and fro

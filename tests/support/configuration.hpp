@@ -54,6 +54,7 @@ struct feature_configuration {
   std::int64_t gradient_gap = 0;
   std::int64_t first_sample = 0;
   std::int64_t batch = 0;
+  std::vector<std::int64_t> lengths;  // of its bags; empty: drawn. Not for layout fixed
 };
 
 struct configuration {

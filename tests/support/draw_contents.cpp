@@ -90,6 +90,7 @@ table_data make_table(random_source& random, const configuration& c, std::size_t
 
 std::vector<std::int64_t> draw_lengths(random_source& random,
                                        const feature_configuration& feature) {
+  if (!feature.lengths.empty()) return feature.lengths;
   std::vector<std::int64_t> lengths(static_cast<std::size_t>(feature.num_bags), 0);
   if (lengths.empty() || feature.bags == bag_choice::empty) return lengths;
   std::int64_t left =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How the output rows of pool's features are dealt to warps, and which code makes them: decided
-// once a feature, on the host.
+// How the output rows of pool's features are dealt to warps, which code makes them, and from what:
+// found out once a feature, on the host, so that a warp is one load away from its offsets.
 
 #include <algorithm>
 
@@ -44,6 +44,26 @@ struct pool_policy {
   /// 16 warps of 128 registers; with 96 registers and 20 warps some of the paths spill.
   static constexpr int block_warps = 4;
   static constexpr int least_blocks = 4;
+  /// A longer bag, of modes sum and mean, is cut into pieces (long_bags.cuh): with eight rows under
+  /// way 512 lookups are 64 trips to memory.
+  static constexpr std::uint32_t longest_bag = 512;
+  /// Whole blocks; as many trips as such a bag, with the four rows under way of checked lookups.
+  static constexpr std::uint32_t piece = 256;
+  /// A bag of n > 512 lookups finds room for its ceil(n / 64) block sums between the slots of its
+  /// first position and of the next bag's: with a slot for every 51 positions these are
+  /// (n - 50) / 51 at least, enough from n = 494 on.
+  static constexpr std::int64_t positions_per_slot = 51;
+};
+
+/// Where the block sums of long bags wait. In the workspace; sizes in
+/// src/cuda/gradient_workspace.cu.
+struct long_bag_work {
+  float* sums;  // [slots, stride]: of a bag's blocks, one after the other
+  std::int64_t stride;
+  // [slots, strips], at a bag's first slot: lookups whose sums are there (high word), and how many
+  // of them count in a mean (low word). 0 between launches.
+  unsigned long long* arrived;
+  std::int64_t strips;
 };
 
 struct pool_shape {
@@ -55,13 +75,32 @@ struct pool_shape {
   std::uint16_t strips;         // warps per output row
 };
 
-/// A feature's place among the warps of a part, strip by strip; one more says where the last ends.
-/// Outputs that took 2^32 warps would fill more than 500 GB. Features of the other part have no
-/// warps.
-struct pool_share {
+/// What the warps of a feature need to know. Its warps are numbers first_warp, ..., strip by strip.
+/// Outputs that took 2^32 warps would fill more than 500 GB.
+struct alignas(16) pool_record {
   std::uint32_t first_warp;
-  std::uint32_t strip_warps;
+  std::uint32_t strip_warps;  // of a strip of the output
+  std::uint32_t row_warps;    // of these: the first; the others take pieces of long bags
+  std::uint32_t num_bags;
   pool_shape shape;
+  std::int32_t dim;
+  dtype row_type;
+  pooling_mode mode;
+  bool has_last_offset;
+  const void* rows;
+  std::int64_t row_stride;  // elements
+  const void* ids;
+  const void* offsets;  // nullptr: fixed hotness
+  void* output;
+  std::int64_t output_stride;  // elements
+  const float* weights;        // nullptr: all 1
+  std::uint32_t hotness;
+  std::uint32_t num_ids;  // a batch has fewer than 2^32 - 1
+  std::int64_t num_rows;
+  std::int64_t padding_idx;
+  std::int32_t* max_positions;
+  std::uint32_t first_position;
+  std::uint32_t first_bag;
 };
 
 /// Elements per access, at most `widest`, that suit every row of a matrix.
@@ -102,6 +141,31 @@ inline pool_shape pool_shape_of(const table_record& table, const feature_record&
   shape.rows_per_warp = static_cast<std::uint16_t>((lanes >> shape.log_group) * rows_per_group);
   shape.strips = static_cast<std::uint16_t>((table.dim + strip - 1) / strip);
   return shape;
+}
+
+/// Without the numbers of its warps.
+inline pool_record pool_record_of(const table_record& table, const feature_record& feature) {
+  pool_record record = {};
+  record.num_bags = static_cast<std::uint32_t>(feature.num_bags);
+  record.dim = table.dim;
+  record.row_type = table.row_type;
+  record.mode = feature.mode;
+  record.has_last_offset = feature.has_last_offset;
+  record.rows = table.rows;
+  record.row_stride = table.row_stride;
+  record.ids = feature.ids;
+  record.offsets = feature.offsets;
+  record.output = feature.output;
+  record.output_stride = feature.output_stride;
+  record.weights = feature.weights;
+  record.hotness = static_cast<std::uint32_t>(feature.hotness);
+  record.num_ids = static_cast<std::uint32_t>(feature.num_ids);
+  record.num_rows = table.num_rows;
+  record.padding_idx = table.padding_idx;
+  record.max_positions = feature.max_positions;
+  record.first_position = static_cast<std::uint32_t>(feature.first_position);
+  record.first_bag = static_cast<std::uint32_t>(feature.first_bag);
+  return record;
 }
 
 }  // namespace warpbag::kernels
