@@ -102,6 +102,7 @@ struct DeviceModel {  // what special registers and limits report
   int compute_major = 9, compute_minor = 0;
   uint32_t max_shared_per_block = 227 * 1024;
   uint64_t l2_bytes = 50ull << 20;
+  uint64_t l1_bytes = 128ull << 10;  // half of what L1 and shared memory have together
 };
 
 struct LaunchConfig {
@@ -135,6 +136,7 @@ struct Counters {
   uint64_t shared_load_requests = 0, shared_store_requests = 0,
            shared_wavefronts = 0;  // >requests = bank conflicts
   uint64_t local_requests = 0, local_sectors = 0;
+  uint64_t l1_hit_sectors = 0;  // of loads, in the modelled L1; L2 is asked for them all the same
   uint64_t l2_hit_sectors = 0, dram_read_sectors = 0,
            dram_write_sectors = 0;  // through the modelled L2
   uint64_t footprint_read_bytes = 0,

@@ -109,7 +109,7 @@ LaunchResult launch(const Module& module, const Kernel& kernel, const LaunchConf
                                      std::to_string(model.max_shared_per_block));
   g.shared_bytes = uint32_t(shared);
   g.rng.seed(options.seed);
-  if (options.profile) g.profiler = std::make_unique<Profiler>(g, model.l2_bytes);
+  if (options.profile) g.profiler = std::make_unique<Profiler>(g, model);
   if (options.racecheck) g.races = std::make_unique<GlobalRaces>(config.grid.count());
   g.observe = g.profiler || g.races;
   run(g, result.fault);

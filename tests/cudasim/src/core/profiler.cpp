@@ -3,41 +3,54 @@
 
 namespace cudasim {
 
-Profiler::Profiler(Grid& g, uint64_t l2_bytes) : g_(g) {
-  uint64_t sets = std::max<uint64_t>(1, l2_bytes / 128 / kWays);
-  while (sets_ * 2 <= sets) sets_ *= 2;
-  // a capacity that is no power of two keeps its size through more sets, found by modulo
-  sets_ = sets;
-  lines_.resize(sets_ * kWays);
+// A capacity that is no power of two keeps its size: sets are found by modulo.
+Cache::Cache(uint64_t bytes, uint32_t ways)
+    : sets_(std::max<uint64_t>(1, bytes / 128 / ways)), ways_(ways) {
+  lines_.resize(sets_ * ways_);
+}
+
+Cache::Line& Cache::line_of(uint64_t sector, uint32_t& dirty_out) {
+  uint64_t tag = sector >> 2;
+  // spread consecutive lines and large strides over the sets
+  uint64_t set = (tag ^ (tag >> 13) * 0x9E3779B97F4A7C15ull >> 40) % sets_;
+  Line* way = &lines_[set * ways_];
+  Line* line = way;
+  for (uint32_t k = 0; k < ways_ && line->tag != tag; ++k)
+    if (way[k].tag == tag || way[k].stamp < line->stamp) line = &way[k];
+  dirty_out = 0;
+  if (line->tag != tag) {
+    dirty_out = uint32_t(__builtin_popcount(line->dirty));
+    *line = Line{tag, 0, 0, 0};
+  }
+  line->stamp = ++stamp_;
+  return *line;
+}
+
+Profiler::Profiler(Grid& g, const DeviceModel& model)
+    : g_(g), model_(model), l2_(model.l2_bytes, 16) {}
+
+// Blocks are dealt to multiprocessors in turn, and every load goes through L1, whatever its cache
+// operator; stores go past it.
+void Profiler::l1(uint64_t block, uint64_t sector) {
+  if (l1_.empty()) l1_.assign(size_t(model_.sm_count), Cache(model_.l1_bytes, 4));
+  uint8_t bit = uint8_t(1u << (sector & 3));
+  uint32_t none;
+  Cache::Line& line = l1_[block % l1_.size()].line_of(sector, none);
+  g_.counters.l1_hit_sectors += (line.valid & bit) != 0;
+  line.valid |= bit;
 }
 
 void Profiler::l2(uint64_t sector, bool write, bool atomic) {
-  uint64_t line = sector >> 2;
   uint8_t bit = uint8_t(1u << (sector & 3));
-  // spread consecutive lines and large strides over the sets
-  uint64_t set = (line ^ (line >> 13) * 0x9E3779B97F4A7C15ull >> 40) % sets_;
-  Line* way = &lines_[set * kWays];
-  Line* hit = nullptr;
-  Line* victim = way;
-  for (uint32_t k = 0; k < kWays; ++k) {
-    if (way[k].tag == line) {
-      hit = &way[k];
-      break;
-    }
-    if (way[k].stamp < victim->stamp) victim = &way[k];
-  }
-  if (!hit) {
-    g_.counters.dram_write_sectors += uint64_t(__builtin_popcount(victim->dirty));
-    *victim = Line{line, 0, 0, 0};
-    hit = victim;
-  }
-  hit->stamp = ++stamp_;
-  if (hit->valid & bit)
+  uint32_t dirty_out;
+  Cache::Line& line = l2_.line_of(sector, dirty_out);
+  g_.counters.dram_write_sectors += dirty_out;
+  if (line.valid & bit)
     ++g_.counters.l2_hit_sectors;
   else if (!write || atomic)
     ++g_.counters.dram_read_sectors;
-  hit->valid |= bit;
-  if (write || atomic) hit->dirty |= bit;
+  line.valid |= bit;
+  if (write || atomic) line.dirty |= bit;
 }
 
 // 32 banks of 4 bytes; 8-byte accesses go by half warps, 16-byte ones by quarters.
@@ -130,7 +143,10 @@ void Profiler::access(Warp& w, Space space, Access kind, const uint64_t* address
     return;
   }
   count_global(kind, uint32_t(__builtin_popcount(mask)), bytes, n);
-  for (uint32_t k = 0; k < n; ++k) touch(sectors[k], kind);
+  for (uint32_t k = 0; k < n; ++k) {
+    if (kind == Access::load) l1(w.block->index, sectors[k]);
+    touch(sectors[k], kind);
+  }
 }
 
 void Profiler::atomic(Space space, Ty type) {
@@ -140,7 +156,7 @@ void Profiler::atomic(Space space, Ty type) {
 }
 
 void Profiler::finish() {  // what is still dirty has to be written some time
-  for (const Line& l : lines_)
+  for (const Cache::Line& l : l2_.lines())
     g_.counters.dram_write_sectors += uint64_t(__builtin_popcount(l.dirty));
 }
 

@@ -404,6 +404,8 @@ TEST(traffic_counters) {
           "dram");
     check(c.l2_hit_sectors == (stride == 0 ? 31u : 0u),
           "l2 hits " + std::to_string(c.l2_hit_sectors));
+    check(c.l1_hit_sectors == (stride == 0 ? 28u : 0u),  // four blocks on as many multiprocessors
+          "l1 hits " + std::to_string(c.l1_hit_sectors));
   }
   for (int stride : {1, 2, 32}) {
     auto r = m.run("bank_conflict", {1}, {32}, Args() << out << stride, 0, false, {}, &o);
