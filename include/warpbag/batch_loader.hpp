@@ -24,7 +24,7 @@ class WARPBAG_EXPORT permutation {
   /// The image of 0 <= index < size (unchecked).
   std::int64_t operator()(std::int64_t index) const noexcept;
 
-  /// The images of first, first + 1, ..., all below size (unchecked), a third of the time each.
+  /// The images of first, first + 1, ..., all below size (unchecked): faster than one by one.
   void images(std::int64_t first, std::span<std::int64_t> out) const noexcept;
 
   std::int64_t size() const noexcept { return size_; }
