@@ -5,6 +5,7 @@
 // every thread count, and a resumed run needs nothing but its step number.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "warpbag/dataset.hpp"
@@ -23,10 +24,13 @@ class WARPBAG_EXPORT permutation {
   /// The image of 0 <= index < size (unchecked).
   std::int64_t operator()(std::int64_t index) const noexcept;
 
+  /// The images of first, first + 1, ..., all below size (unchecked): faster than one by one.
+  void images(std::int64_t first, std::span<std::int64_t> out) const noexcept;
+
   std::int64_t size() const noexcept { return size_; }
 
  private:
-  std::uint64_t encrypt(std::uint64_t value) const noexcept;
+  void encrypt(std::span<std::uint64_t> values) const noexcept;
 
   std::int64_t size_;
   std::uint64_t seed_;

@@ -72,7 +72,9 @@ class cpu_backend final : public operations::backend {
   std::int64_t collect_occurrences(const problem& problem, int position_bits, Item* items,
                                    std::int64_t first, std::int64_t last);
   template <typename Item>
-  void find_runs(const problem& problem, const Item* items, int position_bits);
+  void count_runs(const problem& problem, const Item* items, int position_bits);
+  template <typename Item>
+  void find_runs(const Item* items, int position_bits);
   template <typename Index>
   void write_compact_ids(const problem& problem, void* const* compact_ids);
   void zero_dense(const table_record& table);

@@ -2,13 +2,52 @@
 // Two parallel passes: all offsets, then the ids of the features before the first with bad offsets.
 // That finds the first offender in the order features, offsets before ids, index.
 
+#include "cpu/simd_targets.hpp"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/check_inputs.cpp"
+#include "hwy/foreach_target.h"  // must come before highway.h
+#include "hwy/highway.h"
+
 #include <limits>
 #include <mutex>
 #include <type_traits>
 
 #include "cpu/backend.hpp"
 
+HWY_BEFORE_NAMESPACE();
+namespace warpbag::cpu::HWY_NAMESPACE {
+
+/// Whether some id is negative or not below num_rows. Both show in the sign of id or of
+/// num_rows - 1 - id, which the compiler gathers from a vector of ids at a time.
+template <typename Index>
+bool any_bad(const Index* ids, std::int64_t count, std::int64_t num_rows) {
+  // A table may have more rows than Index has numbers; then every id from 0 on is one of them.
+  const auto largest =
+      static_cast<Index>(std::min<std::int64_t>(num_rows - 1, std::numeric_limits<Index>::max()));
+  using word = std::make_unsigned_t<Index>;
+  word signs = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto id = static_cast<word>(ids[i]);
+    signs |= id | (static_cast<word>(largest) - id);
+  }
+  return static_cast<Index>(signs) < 0;
+}
+
+bool any_bad_i32(const std::int32_t* ids, std::int64_t count, std::int64_t num_rows) {
+  return any_bad(ids, count, num_rows);
+}
+bool any_bad_i64(const std::int64_t* ids, std::int64_t count, std::int64_t num_rows) {
+  return any_bad(ids, count, num_rows);
+}
+
+}  // namespace warpbag::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace warpbag::cpu {
+
+HWY_EXPORT(any_bad_i32);
+HWY_EXPORT(any_bad_i64);
 
 /// Smallest (feature, index) reported, from any thread.
 class first_offender {
@@ -68,20 +107,11 @@ offsets_found scan_offsets(const feature_record& feature, std::int64_t first, st
   return found;
 }
 
-/// Whether some id is negative or not below num_rows. Both show in the sign of id or of
-/// num_rows - 1 - id, which the compiler can gather from a vector of ids at a time.
-template <typename Index>
-bool any_bad(const Index* ids, std::int64_t count, std::int64_t num_rows) {
-  // A table may have more rows than Index has numbers; then every id from 0 on is one of them.
-  const auto largest =
-      static_cast<Index>(std::min<std::int64_t>(num_rows - 1, std::numeric_limits<Index>::max()));
-  using word = std::make_unsigned_t<Index>;
-  word signs = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto id = static_cast<word>(ids[i]);
-    signs |= id | (static_cast<word>(largest) - id);
-  }
-  return static_cast<Index>(signs) < 0;
+bool any_bad(const std::int32_t* ids, std::int64_t count, std::int64_t num_rows) {
+  return HWY_DYNAMIC_DISPATCH(any_bad_i32)(ids, count, num_rows);
+}
+bool any_bad(const std::int64_t* ids, std::int64_t count, std::int64_t num_rows) {
+  return HWY_DYNAMIC_DISPATCH(any_bad_i64)(ids, count, num_rows);
 }
 
 template <typename Index>
@@ -195,3 +225,4 @@ void cpu_backend::check_inputs(const problem& problem) {
 }
 
 }  // namespace warpbag::cpu
+#endif

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Occurrences are collected position by position (dead lookups are left out), sorted by row and cut
-// into runs. On the way every position learns its bag and every bag of a mean its scale.
+// into runs; where rows are few, both at once by counting. On the way every position learns its bag
+// and every bag of a mean its scale.
+
+#include <algorithm>
+#include <span>
+#include <utility>
 
 #include "cpu/backend.hpp"
 #include "cpu/radix_sort.hpp"
@@ -48,7 +53,7 @@ std::int64_t cpu_backend::collect_occurrences(const problem& problem, int positi
 }
 
 template <typename Item>
-void cpu_backend::find_runs(const problem& problem, const Item* items, int position_bits) {
+void cpu_backend::find_runs(const Item* items, int position_bits) {
   const workspace_arrays& arrays = workspace_.arrays();
   const int parts = threads_.num_threads();
   std::int64_t* const counts = arrays.thread_counts;
@@ -80,14 +85,45 @@ void cpu_backend::find_runs(const problem& problem, const Item* items, int posit
     }
   });
   arrays.run_begins[num_runs_] = static_cast<std::uint32_t>(total);
+}
 
-  const std::int64_t* const rows_end = arrays.rows + num_runs_;
-  for (std::size_t t = 0; t < problem.tables.size(); ++t) {
-    arrays.first_run[t] =
-        std::lower_bound<const std::int64_t*>(arrays.rows, rows_end, problem.tables[t].first_row) -
-        arrays.rows;
+/// Sort and runs in one: where a row's positions begin is the number of occurrences of the rows
+/// below it.
+template <typename Item>
+void cpu_backend::count_runs(const problem& problem, const Item* items, int position_bits) {
+  const workspace_arrays& arrays = workspace_.arrays();
+  const int parts = threads_.num_threads();
+  const auto counters = [&](std::int64_t part) {
+    return arrays.row_counts + part * problem.total_rows;
+  };
+  const auto items_of = [&](std::int64_t part) {
+    const std::int64_t first =
+        equal_part(problem.total_positions, static_cast<int>(part), parts).first;
+    return std::span(items + first, static_cast<std::size_t>(arrays.thread_counts[part]));
+  };
+  threads_.for_each(parts, [&](std::int64_t part, int) {
+    std::uint32_t* const counts = counters(part);
+    std::fill_n(counts, problem.total_rows, 0);
+    for (const Item& item : items_of(part)) counts[item.row(position_bits)] += 1;
+  });
+
+  std::uint32_t begin = 0;
+  std::int64_t run = 0;
+  for (std::int64_t row = 0; row < problem.total_rows; ++row) {
+    arrays.rows[run] = row;
+    arrays.run_begins[run] = begin;
+    for (int part = 0; part < parts; ++part) begin += std::exchange(counters(part)[row], begin);
+    run += begin != arrays.run_begins[run] ? 1 : 0;
   }
-  arrays.first_run[problem.tables.size()] = num_runs_;
+  arrays.run_begins[run] = begin;
+  num_runs_ = run;
+
+  threads_.for_each(parts, [&](std::int64_t part, int) {
+    std::uint32_t* const places = counters(part);
+    for (const Item& item : items_of(part)) {
+      arrays.positions[places[item.row(position_bits)]++] = item.position(position_bits);
+    }
+  });
 }
 
 template <typename Item>
@@ -103,10 +139,14 @@ void cpu_backend::sort_occurrences(const problem& problem) {
           return collect_occurrences<Item, Index>(problem, position_bits, items + f, f, l);
         });
   });
+  if (counts_rows(problem.total_rows, problem.total_positions)) {
+    count_runs(problem, items, position_bits);
+    return;
+  }
   const Item* const sorted = radix_sort(threads_, items, static_cast<Item*>(arrays.sort_items[1]),
                                         {arrays.thread_counts, problem.total_positions},
                                         problem.total_rows, position_bits, arrays.digit_counts);
-  find_runs(problem, sorted, position_bits);
+  find_runs(sorted, position_bits);
 }
 
 void cpu_backend::deduplicate(const problem& problem) {
@@ -115,6 +155,14 @@ void cpu_backend::deduplicate(const problem& problem) {
   } else {
     sort_occurrences<wide_item>(problem);
   }
+  const workspace_arrays& arrays = workspace_.arrays();
+  const std::int64_t* const rows_end = arrays.rows + num_runs_;
+  for (std::size_t t = 0; t < problem.tables.size(); ++t) {
+    arrays.first_run[t] =
+        std::lower_bound<const std::int64_t*>(arrays.rows, rows_end, problem.tables[t].first_row) -
+        arrays.rows;
+  }
+  arrays.first_run[problem.tables.size()] = num_runs_;
 }
 
 operations::occurrences cpu_backend::copy_occurrences(const problem&) {

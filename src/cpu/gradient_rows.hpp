@@ -76,6 +76,10 @@ class gradient_rows {
                : weight;
   }
 
+  std::uint32_t number_of(const feature_record* feature) const {
+    return static_cast<std::uint32_t>(feature - features_);
+  }
+
   /// Makes the occurrence number `i` of a segment of rows of width `dim`.
   template <typename Segment>
   void put(const occurrence& o, Segment& segment, int i, std::int64_t dim) const {

@@ -19,6 +19,7 @@ template <typename Gradient>
 struct nested_strip {
   const windowed_run& run;
   float* result;
+  static constexpr hn::RebindToSigned<float_tag> words{};
 
   template <int Vectors, bool Partial>
   HWY_INLINE void at(std::int64_t column, std::int64_t count) const {
@@ -37,6 +38,14 @@ struct nested_strip {
     for (std::int64_t i = 0; i < run.size; ++i) {
       add<Partial>(i, column, count, leaf);
       const int ended = run.ended[i];
+      if constexpr (Vectors <= tuning::most_vectors_added_blindly) {
+        const auto sums_ended = hn::Set(words, ended);
+        end_sum_if(hn::Gt(sums_ended, hn::Set(words, 0)), leaf, node);
+        end_sum_if(hn::Gt(sums_ended, hn::Set(words, 1)), node, upper_node);
+        end_sum_if(hn::Gt(sums_ended, hn::Set(words, 2)), upper_node, tree);
+        end_sum_if(hn::Gt(sums_ended, hn::Set(words, 3)), tree, total);
+        continue;
+      }
       if (ended == 0) continue;
       end_sum(leaf, node);
       if (ended > 1) end_sum(node, upper_node);
@@ -56,6 +65,16 @@ struct nested_strip {
   static HWY_INLINE void end_sum(floats (&sum)[Vectors], floats (&parent)[Vectors]) {
     for (std::size_t k = 0; k < Vectors; ++k) parent[k] = hn::Add(parent[k], sum[k]);
     clear(sum);
+  }
+
+  /// end_sum without a branch: in all lanes or in none.
+  template <typename Mask, std::size_t Vectors>
+  static HWY_INLINE void end_sum_if(Mask ends, floats (&sum)[Vectors], floats (&parent)[Vectors]) {
+    const auto mask = hn::RebindMask(float_lanes, ends);
+    for (std::size_t k = 0; k < Vectors; ++k) {
+      parent[k] = hn::IfThenElse(mask, hn::Add(parent[k], sum[k]), parent[k]);
+      sum[k] = hn::IfThenZeroElse(mask, sum[k]);
+    }
   }
 
   template <bool Partial, std::size_t Vectors>

@@ -27,7 +27,7 @@ class lookups {
         stride_(job.table.row_stride),
         num_rows_(job.table.num_rows),
         padding_idx_(job.table.padding_idx),
-        last_(end - 1),
+        end_(end),
         is_near_(num_rows_ * stride_ * std::int64_t{sizeof(Row)} <= tuning::near_table_bytes),
         straddles_(stride_ * std::int64_t{sizeof(Row)} % tuning::cache_line_bytes != 0) {}
 
@@ -39,17 +39,20 @@ class lookups {
     return rows_ + std::int64_t{ids_[position]} * stride_;
   }
 
-  /// Asks for columns [first, first + count) of a row that is read some lookups later; a strip has
-  /// Vectors vectors. A bad id asks for an address that is not there, which does nothing. `asked`:
-  /// the id asked for last, which is on its way: where one row is most of a bag, asking again takes
-  /// as long as adding it.
+  /// Lookups before this one ask for the row of one that comes after them; a strip has Vectors
+  /// vectors.
+  template <int Vectors>
+  HWY_INLINE std::int64_t asking_end() const {
+    return is_near_ ? 0 : end_ - rows_ahead<Vectors>();
+  }
+
+  /// Asks for columns [first, first + count) of a row that is read some lookups later. A bad id
+  /// asks for an address that is not there, which does nothing. `asked`: the id asked for last,
+  /// which is on its way: where one row is most of a bag, asking again takes as long as adding it.
   template <int Vectors>
   HWY_INLINE void prefetch_after(std::int64_t position, std::int64_t first, std::int64_t count,
                                  Index& asked) const {
-    if (is_near_) return;
-    constexpr std::int64_t strip_bytes = Vectors * lanes_per_vector * std::int64_t{sizeof(Row)};
-    const std::int64_t ahead = std::min(position + tuning::rows_ahead(strip_bytes), last_);
-    const Index id = ids_[ahead];
+    const Index id = ids_[position + rows_ahead<Vectors>()];
     if (id == asked) return;
     asked = id;
     const auto element = static_cast<std::uint64_t>(id) * static_cast<std::uint64_t>(stride_) +
@@ -63,12 +66,17 @@ class lookups {
   }
 
  private:
+  template <int Vectors>
+  static constexpr std::int64_t rows_ahead() {
+    return tuning::rows_ahead(Vectors * lanes_per_vector * std::int64_t{sizeof(Row)});
+  }
+
   const Index* ids_;
   const Row* rows_;
   std::int64_t stride_;
   std::int64_t num_rows_;
   std::int64_t padding_idx_;
-  std::int64_t last_;
+  std::int64_t end_;
   bool is_near_;    // rows need not be asked for
   bool straddles_;  // rows do not begin at cache lines
 };
@@ -136,6 +144,8 @@ struct sum_strip {
 
   template <int Vectors, strip_form Form>
   HWY_INLINE void at(std::int64_t column, std::int64_t count) const {
+    const lookups<Row, Index> looked_up = rows;  // in registers
+    const std::int64_t asking_end = looked_up.template asking_end<Vectors>();
     floats totals[std::size_t{Vectors}];
     for (int k = 0; k < Vectors; ++k) totals[k] = hn::Zero(float_lanes);
     Index asked = -1;
@@ -143,16 +153,21 @@ struct sum_strip {
       floats sums[std::size_t{Vectors}];
       for (int k = 0; k < Vectors; ++k) sums[k] = hn::Zero(float_lanes);
       const std::int64_t stop = std::min(block + numerics::block_occurrences, end);
-      for (std::int64_t position = block; position < stop; ++position) {
-        rows.template prefetch_after<Vectors>(position, column, count, asked);
-        if (rows.kind(position) != lookup_kind::live) continue;
-        const Row* const row = rows.row(position) + column;
+      const auto add = [&](std::int64_t position) HWY_ATTR {
+        if (looked_up.kind(position) != lookup_kind::live) return;
+        const Row* const row = looked_up.row(position) + column;
         const floats weight = hn::Set(float_lanes, Weighted ? weights[position] : 1.0F);
         for (int k = 0; k < Vectors; ++k) {
           const floats x = load_vector<Form>(row, k, count);
           sums[k] = Weighted ? fused_multiply_add(weight, x, sums[k]) : hn::Add(sums[k], x);
         }
+      };
+      std::int64_t position = block;
+      for (const std::int64_t last = std::min(stop, asking_end); position < last; ++position) {
+        looked_up.template prefetch_after<Vectors>(position, column, count, asked);
+        add(position);
       }
+      for (; position < stop; ++position) add(position);
       for (int k = 0; k < Vectors; ++k) totals[k] = hn::Add(totals[k], sums[k]);
     }
     for (int k = 0; k < Vectors; ++k) {
@@ -181,9 +196,12 @@ struct max_strip {
       best[k] = hn::Zero(float_lanes);
       won[k] = hn::Set(words, -1);
     }
+    const std::int64_t asking_end = rows.template asking_end<Vectors>();
     Index asked = -1;
     for (std::int64_t position = begin; position < end; ++position) {
-      rows.template prefetch_after<Vectors>(position, column, count, asked);
+      if (position < asking_end) {
+        rows.template prefetch_after<Vectors>(position, column, count, asked);
+      }
       const lookup_kind kind = rows.kind(position);
       const bool zero_row = kind == lookup_kind::bad && bad_ids_are_zero_rows;
       if (kind != lookup_kind::live && !zero_row) continue;

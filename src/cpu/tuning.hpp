@@ -41,9 +41,16 @@ inline constexpr std::int64_t shortest_long_run = 2048;
 /// occurrences on average, and a pass for each is cheap.
 inline constexpr std::int64_t longest_windowed_run = 512;
 
+/// Which sums of the tree end with an occurrence is as good as random. Strips of so few vectors do
+/// all additions and keep the right ones, which is cheaper than a mispredicted branch.
+inline constexpr int most_vectors_added_blindly = 2;
+
 /// Widest digit of the radix sort: 2048 places of 4 bytes are a quarter of L1, and 22-bit rows take
 /// two passes.
 inline constexpr int max_digit_bits = 11;
+
+/// Tables of so few rows in all need no sort but one counter a row and thread: 64 KiB, in L2.
+inline constexpr std::int64_t most_counted_rows = std::int64_t{1} << 14;
 
 /// How often a thread that waits for others looks before it sleeps: 10 to 50 microseconds. To wake
 /// a sleeper takes 5 to 50, and a step has about ten loops, the shorter of which would take less.

@@ -44,6 +44,8 @@ workspace_arrays cut(block_cutter& block, const problem_limits& limits, int num_
   arrays.sort_items[1] = block.take_bytes(items);
   arrays.digit_counts =
       block.take<std::uint32_t>(std::int64_t{num_threads} * (std::int64_t{1} << max_digit_bits));
+  arrays.row_counts = block.take<std::uint32_t>(
+      num_threads * std::min({limits.rows, limits.positions, tuning::most_counted_rows}));
   arrays.thread_counts = block.take<std::int64_t>(num_threads + 1);
   arrays.rows = block.take<std::int64_t>(limits.positions);
   arrays.run_begins = block.take<std::uint32_t>(limits.positions + 1);

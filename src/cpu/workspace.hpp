@@ -2,6 +2,7 @@
 #pragma once
 // Scratch memory of the CPU backend: one block, cut into arrays by the limits of reserve().
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -34,9 +35,15 @@ constexpr std::int64_t padded(std::int64_t dim) { return (dim + 127) / 128 * 128
 
 using tuning::max_digit_bits;
 
+/// Whether runs are found by counting the occurrences of every row.
+constexpr bool counts_rows(std::int64_t rows, std::int64_t positions) {
+  return rows <= std::min(tuning::most_counted_rows, positions);
+}
+
 struct workspace_arrays {
   void* sort_items[2];             // [positions] of 8 or 16 bytes
   std::uint32_t* digit_counts;     // [threads, 2^max_digit_bits]
+  std::uint32_t* row_counts;       // [threads, rows] where rows are counted
   std::int64_t* thread_counts;     // [threads + 1]
   std::int64_t* rows;              // [positions] global row of each run
   std::uint32_t* run_begins;       // [positions + 1]

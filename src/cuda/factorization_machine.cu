@@ -135,6 +135,8 @@ class cuda_model_device final : public model_device {
 
   const resources& get_resources() const noexcept override { return resources_; }
 
+  cpu::thread_pool& host_threads() noexcept override { return host_threads_; }
+
   std::unique_ptr<twin_memory> make_twin_memory(std::size_t bytes) override {
     const cuda::current_device current(resources_.where.ordinal);
     return std::make_unique<cuda_twin_memory>(resources_, pinned_, bytes);
@@ -168,7 +170,11 @@ class cuda_model_device final : public model_device {
   }
 
  private:
+  // Several devices of a process share its processors, and four draw some millions of samples/s.
+  static constexpr int most_host_threads = 4;
+
   resources resources_;
+  cpu::thread_pool host_threads_{std::min(cpu::available_threads(), most_host_threads)};
   std::shared_ptr<pinned_pool> pinned_ = std::make_shared<pinned_pool>();
 };
 

@@ -92,10 +92,12 @@ void batch_loader::load(std::int64_t step, batch& out, batch_part part) const {
   const std::int64_t size = part.end_of(whole) - part.begin_of(whole);
   const permutation shuffled(num_samples(), options_.seed, static_cast<std::uint32_t>(epoch));
   std::vector<std::int64_t> chosen(static_cast<std::size_t>(size));
-  for (std::int64_t k = 0; k < size; ++k) {
-    const std::int64_t place = options_.shuffle ? shuffled(begin + k) : begin + k;
-    chosen[static_cast<std::size_t>(k)] = selection_[static_cast<std::size_t>(place)];
+  if (options_.shuffle) {
+    shuffled.images(begin, chosen);
+  } else {
+    std::iota(chosen.begin(), chosen.end(), begin);
   }
+  for (std::int64_t& sample : chosen) sample = selection_[static_cast<std::size_t>(sample)];
   dataset_->gather(chosen, out);
 }
 

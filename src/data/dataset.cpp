@@ -64,6 +64,10 @@ void gather_column(const dataset_column& column, std::span<const std::int64_t> s
   const auto gather = [&](const auto& from, auto& to) {
     to.resize(total);
     auto* next = to.data();
+    if (column.begins.empty()) {
+      for (const std::int64_t sample : samples) *next++ = from[static_cast<std::size_t>(sample)];
+      return;
+    }
     for (const std::int64_t sample : samples) {
       const auto [begin, size] = range_of(column, sample);
       next = std::copy_n(from.data() + begin, size, next);
@@ -151,10 +155,10 @@ void dataset::gather(std::span<const std::int64_t> samples, batch& out) const {
   for (std::size_t feature = 0; feature < parts_.features.size(); ++feature) {
     gather_column(parts_.columns[feature], samples, out.features[feature]);
   }
-  out.labels.clear();
-  for (const std::int64_t sample : samples) {
-    out.labels.push_back(parts_.labels[static_cast<std::size_t>(sample)]);
-  }
+  out.labels.resize(samples.size());
+  std::transform(samples.begin(), samples.end(), out.labels.begin(), [this](std::int64_t sample) {
+    return parts_.labels[static_cast<std::size_t>(sample)];
+  });
 }
 
 std::uint64_t dataset::fingerprint() const noexcept {

@@ -1,4 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cpu/simd_targets.hpp"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "data/permutation.cpp"
+#include "hwy/foreach_target.h"  // must come before highway.h
+#include "hwy/highway.h"
+
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <string>
 
@@ -6,13 +14,32 @@
 #include "warpbag/batch_loader.hpp"
 #include "warpbag/error.hpp"
 
+HWY_BEFORE_NAMESPACE();
+namespace warpbag::HWY_NAMESPACE {
+
+/// A loop over the values in each round, which the compiler turns into vectors.
+void encrypt_all(std::span<std::uint64_t> values, int half_bits, std::uint64_t seed,
+                 std::uint32_t stream) {
+  constexpr std::uint32_t num_rounds =
+      4;  // Luby and Rackoff 1988: four rounds of a random function look random
+  const std::uint64_t mask = (std::uint64_t{1} << half_bits) - 1;
+  for (std::uint32_t round = 0; round < num_rounds; ++round) {
+    for (std::uint64_t& value : values) {
+      const std::uint64_t right = value & mask;
+      const std::uint32_t word =
+          numerics::random_word(seed, numerics::random_use::shuffle, round, right, 0, stream);
+      value = right << half_bits | ((value >> half_bits) ^ (word & mask));
+    }
+  }
+}
+
+}  // namespace warpbag::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace warpbag {
-namespace {
 
-constexpr int num_rounds =
-    4;  // Luby and Rackoff 1988: four rounds of a random function look random
-
-}  // namespace
+HWY_EXPORT(encrypt_all);
 
 permutation::permutation(std::int64_t size, std::uint64_t seed, std::uint32_t stream)
     : size_(size), seed_(seed), stream_(stream), half_bits_(1) {
@@ -27,27 +54,45 @@ permutation::permutation(std::int64_t size, std::uint64_t seed, std::uint32_t st
 }
 
 std::int64_t permutation::operator()(std::int64_t index) const noexcept {
-  // The cycle through `index` comes back to `index` at the latest, so the walk ends, and two walks
-  // cannot meet.
-  auto value = static_cast<std::uint64_t>(index);
-  do {
-    value = encrypt(value);
-  } while (value >= static_cast<std::uint64_t>(size_));
-  return static_cast<std::int64_t>(value);
+  std::int64_t image = 0;
+  images(index, {&image, 1});
+  return image;
 }
 
-std::uint64_t permutation::encrypt(std::uint64_t value) const noexcept {
-  const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-  std::uint64_t left = value >> half_bits_;
-  std::uint64_t right = value & mask;
-  for (std::uint32_t round = 0; round < num_rounds; ++round) {
-    const std::uint32_t word =
-        numerics::random_word(seed_, numerics::random_use::shuffle, round, right, 0, stream_);
-    const std::uint64_t next = left ^ (word & mask);
-    left = right;
-    right = next;
+void permutation::images(std::int64_t first, std::span<std::int64_t> out) const noexcept {
+  // Walks go side by side: the rounds of one are a chain of dependent products, and where a walk
+  // ends cannot be predicted.
+  constexpr std::size_t most_walks = 128;
+  std::array<std::uint64_t, most_walks> values;
+  std::array<std::size_t, most_walks> places;
+  for (std::size_t done = 0; done < out.size();) {
+    std::size_t walks = std::min(most_walks, out.size() - done);
+    for (std::size_t k = 0; k < walks; ++k) {
+      values[k] = static_cast<std::uint64_t>(first) + done + k;
+      places[k] = done + k;
+    }
+    done += walks;
+    // The cycle through an index comes back to it at the latest, so every walk ends, and two walks
+    // cannot meet.
+    while (walks > 0) {
+      encrypt({values.data(), walks});
+      std::size_t left = 0;
+      for (std::size_t k = 0; k < walks; ++k) {
+        const std::uint64_t value = values[k];
+        const std::size_t place = places[k];
+        out[place] = static_cast<std::int64_t>(value);  // to be overwritten if the walk goes on
+        values[left] = value;
+        places[left] = place;
+        left += value >= static_cast<std::uint64_t>(size_) ? 1 : 0;
+      }
+      walks = left;
+    }
   }
-  return left << half_bits_ | right;
+}
+
+void permutation::encrypt(std::span<std::uint64_t> values) const noexcept {
+  HWY_DYNAMIC_DISPATCH(encrypt_all)(values, half_bits_, seed_, stream_);
 }
 
 }  // namespace warpbag
+#endif

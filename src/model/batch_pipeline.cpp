@@ -12,14 +12,19 @@ batch_pipeline::batch_pipeline(factorization_machine& machine, batch_work work,
     : machine_(&machine),
       work_(work),
       on_done_(std::move(on_done)),
+      pieces_(static_cast<std::size_t>(machine.device().host_threads().num_threads())),
       lanes_{lane{machine.make_slot()}, lane{machine.make_slot()}, lane{machine.make_slot()}} {}
 
 void batch_pipeline::enqueue(const batch_loader& loader, std::int64_t step) {
   lane& free = lanes_[next_];
   finish(free);
   const batch_part part = machine_->ranks().part();
-  loader.load(step, samples_, part);
-  free.slot.fill(samples_, part, loader.batch_size(step));
+  const auto num_pieces = static_cast<int>(pieces_.size());
+  machine_->device().host_threads().for_each(num_pieces, [&](std::int64_t piece, int) {
+    loader.load(step, pieces_[static_cast<std::size_t>(piece)],
+                {part.index * num_pieces + static_cast<int>(piece), part.count * num_pieces});
+  });
+  free.slot.fill(pieces_, part, loader.batch_size(step));
   start(&free.slot);
   kept_ = &free;
   next_ = (next_ + 1) % lanes_.size();

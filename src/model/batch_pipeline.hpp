@@ -51,7 +51,7 @@ class batch_pipeline {
   factorization_machine* machine_;
   batch_work work_;
   std::function<void(const batch_slot&)> on_done_;
-  batch samples_;
+  std::vector<batch> pieces_;  // of the batch that is drawn: one a thread
   std::array<lane, 3> lanes_;
   std::size_t next_ = 0;
   lane* kept_ = nullptr;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/batch_slot.hpp"
 
-#include <cstring>
+#include <algorithm>
 #include <string>
+#include <type_traits>
 
 #include "warpbag/error.hpp"
 
@@ -27,6 +28,18 @@ void make_room(model_device& device, std::shared_ptr<twin_memory>& memory, std::
   memory = device.make_twin_memory(capacity);
 }
 
+/// Of the bags of one feature in all pieces; offsets of a piece begin at 0.
+void write_offsets(std::span<const batch> pieces, std::size_t feature, std::int64_t* next) {
+  std::int64_t before = 0;
+  for (const batch& piece : pieces) {
+    const std::vector<std::int64_t>& offsets = piece.features[feature].offsets;
+    next = std::transform(offsets.begin(), offsets.end() - 1, next,
+                          [before](std::int64_t offset) { return before + offset; });
+    before += offsets.back();
+  }
+  *next = before;
+}
+
 }  // namespace
 
 /// Lays arrays end to end: counts bytes while there is no memory, then copies.
@@ -37,36 +50,38 @@ class batch_slot::packer {
 
   std::size_t bytes() const { return bytes_; }
 
-  /// Copies `values` in and returns where they are on the device.
-  template <typename Value>
-  const Value* add(std::span<const Value> values) {
-    std::byte* const host = take(values.size_bytes());
-    if (host == nullptr) return nullptr;
-    if (!values.empty()) std::memcpy(host, values.data(), values.size_bytes());
-    return reinterpret_cast<const Value*>(memory_->device() + (host - memory_->host()));
-  }
-
-  const std::int64_t* add_zeros(std::size_t count) {
-    std::byte* const host = take(count * sizeof(std::int64_t));
-    if (host == nullptr) return nullptr;
-    std::memset(host, 0, count * sizeof(std::int64_t));
-    return reinterpret_cast<const std::int64_t*>(memory_->device() + (host - memory_->host()));
-  }
-
- private:
-  std::byte* take(std::size_t size) {
+  /// Makes room for `count` values, has write(host) write them and returns where they are on the
+  /// device.
+  template <typename Value, typename Write>
+  const Value* add(std::size_t count, Write&& write) {
     const std::size_t begin = bytes_;
-    bytes_ += aligned(size);
-    return memory_ == nullptr ? nullptr : memory_->host() + begin;
+    bytes_ += aligned(count * sizeof(Value));
+    if (memory_ == nullptr) return nullptr;
+    write(reinterpret_cast<Value*>(memory_->host() + begin));
+    return reinterpret_cast<const Value*>(memory_->device() + begin);
+  }
+
+  /// The values_of(piece) of all pieces, one after the other.
+  template <typename ValuesOf>
+  auto add_pieces(std::span<const batch> pieces, ValuesOf&& values_of) {
+    using value = typename std::decay_t<decltype(values_of(pieces[0]))>::value_type;
+    std::size_t count = 0;
+    for (const batch& piece : pieces) count += values_of(piece).size();
+    return add<value>(count, [&](value* next) {
+      for (const batch& piece : pieces) {
+        next = std::copy(values_of(piece).begin(), values_of(piece).end(), next);
+      }
+    });
   }
 
   twin_memory* memory_ = nullptr;
   std::size_t bytes_ = 0;
 };
 
-void batch_slot::fill(const batch& samples, batch_part part, std::int64_t batch_size) {
+void batch_slot::fill(std::span<const batch> pieces, batch_part part, std::int64_t batch_size) {
   wait();
-  num_samples_ = samples.num_samples();
+  num_samples_ = 0;
+  for (const batch& piece : pieces) num_samples_ += piece.num_samples();
   batch_size_ = batch_size;
   if (num_samples_ != part.end_of(batch_size) - part.begin_of(batch_size)) {
     throw invalid_argument("batch_slot: " + std::to_string(num_samples_) + " samples for part " +
@@ -76,16 +91,26 @@ void batch_slot::fill(const batch& samples, batch_part part, std::int64_t batch_
   const auto count = static_cast<std::size_t>(num_samples_);
 
   const auto pack = [&](packer packing) {
-    labels_ = packing.add(std::span<const float>(samples.labels));
+    const auto labels = [](const batch& piece) -> auto& { return piece.labels; };
+    labels_ = packing.add_pieces(pieces, labels);
     bags_.clear();
     for (std::size_t f = 0; f < multi_hot_.size(); ++f) {
-      const feature_batch& feature = samples.features[f];
-      const auto num_ids = static_cast<std::int64_t>(feature.ids.size());
-      const index_view ids(packing.add(std::span<const std::int64_t>(feature.ids)), num_ids);
+      const auto ids_of = [f](const batch& piece) -> auto& { return piece.features[f].ids; };
+      const auto weights_of = [f](const batch& piece) -> auto& {
+        return piece.features[f].weights;
+      };
+      std::int64_t num_ids = 0;
+      std::size_t num_weights = 0;
+      for (const batch& piece : pieces) {
+        num_ids += static_cast<std::int64_t>(ids_of(piece).size());
+        num_weights += weights_of(piece).size();
+      }
+      const index_view ids(packing.add_pieces(pieces, ids_of), num_ids);
       const float* const weights =
-          feature.weights.empty() ? nullptr : packing.add(std::span<const float>(feature.weights));
+          num_weights == 0 ? nullptr : packing.add_pieces(pieces, weights_of);
       if (multi_hot_[f]) {
-        const auto* const offsets = packing.add(std::span<const std::int64_t>(feature.offsets));
+        const auto* const offsets = packing.add<std::int64_t>(
+            count + 1, [&](std::int64_t* next) { write_offsets(pieces, f, next); });
         bags_.push_back(
             jagged_view::csr(ids, index_view(offsets, num_samples_ + 1), true, weights));
       } else {
@@ -93,7 +118,8 @@ void batch_slot::fill(const batch& samples, batch_part part, std::int64_t batch_
       }
     }
     for (std::size_t f = 0; f < multi_hot_.size(); ++f) bags_.push_back(bags_[f]);
-    const index_view zeros(packing.add_zeros(count), num_samples_);
+    const auto write_zeros = [count](std::int64_t* zeros) { std::fill_n(zeros, count, 0); };
+    const index_view zeros(packing.add<std::int64_t>(count, write_zeros), num_samples_);
     bags_.push_back(jagged_view::fixed(zeros, num_samples_, 1));
     return packing.bytes();
   };

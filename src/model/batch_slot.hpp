@@ -21,9 +21,9 @@ class batch_slot {
   batch_slot(model_device& device, std::vector<bool> multi_hot)
       : device_(&device), multi_hot_(std::move(multi_hot)) {}
 
-  /// Takes in `part` of a batch of `batch_size` samples and enqueues the copy of its inputs. Waits
-  /// for the work on the one before.
-  void fill(const batch& samples, batch_part part, std::int64_t batch_size);
+  /// Takes in `part` of a batch of `batch_size` samples, which comes in pieces, and enqueues the
+  /// copy of its inputs. Waits for the work on the one before.
+  void fill(std::span<const batch> pieces, batch_part part, std::int64_t batch_size);
 
   std::int64_t num_samples() const noexcept { return num_samples_; }  ///< of the part
   std::int64_t batch_size() const noexcept { return batch_size_; }

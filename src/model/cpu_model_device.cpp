@@ -78,6 +78,8 @@ class cpu_model_device final : public model_device {
 
   const resources& get_resources() const noexcept override { return resources_; }
 
+  cpu::thread_pool& host_threads() noexcept override { return threads_; }
+
   std::unique_ptr<twin_memory> make_twin_memory(std::size_t bytes) override {
     return std::make_unique<cpu_twin_memory>(bytes);
   }

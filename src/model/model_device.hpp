@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "cpu/thread_pool.hpp"
 #include "model/score_job.hpp"
 #include "warpbag/resources.hpp"
 
@@ -38,6 +39,9 @@ class model_device {
 
   /// For the collection; on CUDA with a stream that this object owns.
   virtual const resources& get_resources() const noexcept = 0;
+
+  /// To prepare batches with, between the other calls.
+  virtual cpu::thread_pool& host_threads() noexcept = 0;
 
   virtual std::unique_ptr<twin_memory> make_twin_memory(std::size_t bytes) = 0;
   /// Memory of the device, filled with +0 and freed in stream order.

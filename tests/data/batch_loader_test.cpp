@@ -54,6 +54,20 @@ TEST(Permutation, is_one_to_one_at_every_size) {
   EXPECT_EQ(seen, count_to(65537));
 }
 
+TEST(Permutation, gives_any_stretch_of_images_as_one_by_one) {
+  const permutation shuffled(1000, 7, 3);
+  const std::vector<std::int64_t> all = images(shuffled);
+  for (const std::int64_t first : {0, 1, 127, 500, 999}) {
+    for (const std::int64_t count : {0, 1, 2, 127, 128, 129, 300, 1000}) {
+      std::vector<std::int64_t> stretch(
+          static_cast<std::size_t>(std::min(count, shuffled.size() - first)));
+      shuffled.images(first, stretch);
+      ASSERT_TRUE(std::equal(stretch.begin(), stretch.end(), all.begin() + first))
+          << count << " from " << first;
+    }
+  }
+}
+
 TEST(Permutation, stays_the_same_across_machines_and_versions) {
   EXPECT_THAT(images(permutation(10, 1, 0)), ElementsAre(1, 2, 7, 9, 3, 6, 4, 5, 8, 0));
 }
