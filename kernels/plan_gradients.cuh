@@ -92,7 +92,7 @@ __device__ __forceinline__ void append_items(const long_run_work& longs, const t
   }
 }
 
-/// By one block. Leaves are found by 64 binary searches side by side.
+/// By one block of a thread for each leaf, which finds where it begins by a binary search.
 __device__ __forceinline__ void cut_long_run(const reduction& work, const long_run_work& longs,
                                              const long_run& run) {
   const auto table = static_cast<std::uint32_t>(run.table);
@@ -111,19 +111,15 @@ __device__ __forceinline__ void cut_long_run(const reduction& work, const long_r
       continue;
     }
     std::uint32_t* const leaf_begins = longs.leaf_begins_of(tree.begin);
-    if (thread < numerics::num_slices) {
-      const feature_record& feature = work.problem.features[tree.feature];
-      leaf_begins[thread] = first_occurrence(tree.begin, tree.end, [&](std::uint32_t i) {
-        const std::uint32_t position =
-            work.occurrences.positions[i] - static_cast<std::uint32_t>(feature.first_position);
-        const std::uint32_t bag = bag_within_feature(work.problem, feature, position);
-        return slice_of_lookup(feature, position, bag) >= thread;
-      });
-    }
+    const feature_record& feature = work.problem.features[tree.feature];
+    leaf_begins[thread] = first_occurrence(tree.begin, tree.end, [&](std::uint32_t i) {
+      const std::uint32_t position =
+          work.occurrences.positions[i] - static_cast<std::uint32_t>(feature.first_position);
+      const std::uint32_t bag = bag_within_feature(work.problem, feature, position);
+      return slice_of_lookup(feature, position, bag) >= thread;
+    });
     __syncthreads();
-    if (thread < numerics::num_slices) {
-      append_items(longs, tree_item(leaf_begins, tree.end, thread), table, group_class);
-    }
+    append_items(longs, tree_item(leaf_begins, tree.end, thread), table, group_class);
     __syncthreads();
   }
 }

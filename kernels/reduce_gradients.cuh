@@ -14,28 +14,25 @@ class run_tile {
  public:
   __device__ __forceinline__ run_tile(const reduction& work, const table_record& table,
                                       const planned_table& plan, const lane_group& group,
-                                      walk_storage& storage, std::int32_t first, std::int32_t last)
+                                      walk_storage& storage, bool together, std::int32_t first,
+                                      std::int32_t last)
       : work_(work),
         table_(table),
         plan_(plan),
         group_(group),
         storage_(storage),
-        together_(plan.rows_together && table.gradient.form == operations::gradient_form::fused),
+        together_(together),
         begins_(work.occurrences.run_begins),
         shared_sums_{storage.sums[0] + lane_index() * quad_elements},
-        sums_(lane_sums(storage.sums[0], work.wide_sums, work.max_dim, table.dim)),
         first_(first),
         last_(last) {}
 
   __device__ __forceinline__ void reduce() const {
-    const bool fused = table_.gradient.form == operations::gradient_form::fused;
     const std::int64_t* const rows = work_.occurrences.rows + first_;
-    if (fused) {
-      prefetch_rows(table_, group_, last_ - first_,
-                    [&](unsigned i) { return rows[i] - table_.first_row; });
-    }
-    for (int strip = 0; strip < num_strips(table_.dim); ++strip) sum_strip(strip);
+    const auto row_of_item = [&](unsigned i) { return rows[i] - table_.first_row; };
     if (together_) {
+      prefetch_rows_together(table_, group_, last_ - first_, row_of_item);
+      sum_strip(0);
       for (std::int32_t done = 0; done < plan_.items_per_group; done += rows_together) {
         const lane_gradient sums = {shared_sums_.data + done * strip_columns};
         update_rows_together(table_, plan_.row_width == quad_elements, plan_.factors, group_, sums,
@@ -43,11 +40,15 @@ class run_tile {
                              [&](std::int32_t i) {
                                const std::int32_t run = first_ + done + i;
                                const bool mine = run < last_ && !is_long(run);
-                               return mine ? rows[done + i] - table_.first_row : -1;
+                               return mine ? row_of_item(static_cast<unsigned>(done + i)) : -1;
                              });
       }
       return;
     }
+    if (table_.gradient.form == operations::gradient_form::fused) {
+      prefetch_rows(table_, group_, last_ - first_, row_of_item);
+    }
+    for (int strip = 0; strip < num_strips(table_.dim); ++strip) sum_strip(strip);
     for (std::int32_t run = first_; run < last_; ++run) {
       if (is_long(run)) continue;
       deliver_gradient(work_, table_, plan_, group_, run, sums_of(run));
@@ -70,18 +71,20 @@ class run_tile {
   }
 
   __device__ __forceinline__ lane_gradient sums_of(std::int32_t run) const {
-    return {sums_.data + (run - first_) * num_strips(table_.dim) * strip_columns};
+    const lane_gradient sums =
+        lane_sums(storage_.sums[0], work_.wide_sums, work_.max_dim, table_.dim);
+    return {sums.data + (run - first_) * num_strips(table_.dim) * strip_columns};
   }
 
   __device__ __forceinline__ void sum_strip(int strip) const {
     const std::int32_t column = column_of(group_, strip);
-    const gradient_walk<Gradient> walk = {work_.problem,
-                                          work_.occurrences.positions,
-                                          work_.offsets_type,
-                                          group_,
-                                          storage_.walk,
-                                          table_.dim,
-                                          column};
+    const gradient_walk<Gradient, run_policy::longest_run> walk = {work_.problem,
+                                                                   work_.occurrences.positions,
+                                                                   work_.offsets_type,
+                                                                   group_,
+                                                                   storage_.walk,
+                                                                   table_.dim,
+                                                                   column};
     std::int32_t run = first_;
     while (__any_sync(full_mask, run < last_) != 0) {
       while (run < last_ && is_long(run)) ++run;
@@ -121,11 +124,24 @@ class run_tile {
   walk_storage& storage_;
   bool together_;  // rows are updated by rowwise_rows.cuh
   const std::uint32_t* begins_;
-  lane_gradient shared_sums_;  // where rows are narrow
-  lane_gradient sums_;
+  lane_gradient shared_sums_;  // where rows are updated together
   std::int32_t first_;
   std::int32_t last_;
 };
+
+template <typename Gradient>
+__device__ __forceinline__ void reduce_tile(const reduction& work, const table_record& table,
+                                            const planned_table& plan, const lane_group& group,
+                                            walk_storage& storage, bool together,
+                                            std::int64_t tile) {
+  const std::int64_t first = (tile - plan.first_tile) * items_per_tile(plan) +
+                             std::int64_t{group.index} * plan.items_per_group;
+  const std::int64_t last = min(first + plan.items_per_group, plan.num_items);
+  run_tile<Gradient>(work, table, plan, group, storage, together,
+                     static_cast<std::int32_t>(plan.first_item + min(first, last)),
+                     static_cast<std::int32_t>(plan.first_item + last))
+      .reduce();
+}
 
 template <typename Gradient>
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
@@ -138,14 +154,15 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
     const std::int32_t t = table_of_tile(work.plan, work.problem.num_tables, tile);
     const table_record& table = work.problem.tables[t];
     const planned_table& plan = work.plan[t];
-    const lane_group group(plan.log_width);
-    const std::int64_t first = (tile - plan.first_tile) * items_per_tile(plan) +
-                               std::int64_t{group.index} * plan.items_per_group;
-    const std::int64_t last = min(first + plan.items_per_group, plan.num_items);
-    run_tile<Gradient>(work, table, plan, group, storage,
-                       static_cast<std::int32_t>(plan.first_item + min(first, last)),
-                       static_cast<std::int32_t>(plan.first_item + last))
-        .reduce();
+    // One piece of code for each, in which the constants are folded: the width of groups is in most
+    // of what a warp works out before it adds.
+    if (!plan.rows_together || table.gradient.form != operations::gradient_form::fused) {
+      reduce_tile<Gradient>(work, table, plan, lane_group(plan.log_width), storage, false, tile);
+    } else if (plan.log_width == widest_class) {
+      reduce_tile<Gradient>(work, table, plan, lane_group(widest_class), storage, true, tile);
+    } else {
+      reduce_tile<Gradient>(work, table, plan, lane_group(plan.log_width), storage, true, tile);
+    }
     __syncwarp();
   }
 }

@@ -56,30 +56,25 @@ __device__ __forceinline__ void combine(const reduction& work, const long_run_wo
   }
 }
 
-/// blockIdx.y: index of the class of group widths. A warp takes as many pieces as it has groups.
+/// The pieces of one class of group widths. A warp takes as many at a time as it has groups.
 template <typename Gradient>
-__global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
-                                  long_run_policy::piece_blocks_per_multiprocessor)
-    sum_pieces(const __grid_constant__ reduction work, const __grid_constant__ long_run_work longs,
-               const __grid_constant__ width_classes classes) {
-  __shared__ walk_memory memories[gradient_walk_policy::warps_per_block];
-  walk_memory& memory = memories[threadIdx.x / warp_size];
-  const int group_class = classes.log_width[blockIdx.y];
-  const lane_group group(group_class);
+__device__ __forceinline__ void sum_pieces_of_class(const reduction& work,
+                                                    const long_run_work& longs,
+                                                    const lane_group& group, walk_memory& memory) {
   const std::int64_t groups = warp_size / group.width;
-  const std::int64_t num_pieces = longs.counters->pieces[group_class];
+  const std::int64_t num_pieces = longs.counters->pieces[group.log_width];
   for (std::int64_t first = warp_index() * groups; first < num_pieces;
        first += num_warps() * groups) {
     const std::int64_t wanted = first + group.index;
     // A group without a piece walks none of the last one's occurrences.
     const piece item =
-        longs.pieces[group_class * longs.piece_capacity + min(wanted, num_pieces - 1)];
+        longs.pieces[group.log_width * longs.piece_capacity + min(wanted, num_pieces - 1)];
     const std::int32_t dim = work.problem.tables[item.table].dim;
     const std::uint32_t end = item.begin + item.count;
     const std::uint32_t begin = wanted < num_pieces ? item.begin : end;
     for (int strip = 0; strip < num_strips(dim); ++strip) {
       const std::int32_t column = column_of(group, strip);
-      const gradient_walk<Gradient> walk = {
+      const gradient_walk<Gradient, long_run_policy::longest_piece> walk = {
           work.problem, work.occurrences.positions, work.offsets_type, group, memory, dim, column};
       walk.sum_run(begin, end, [&](const quad& sum) {
         store_quad<quad_elements>(longs.partial(0, item.slot), column, dim,
@@ -90,12 +85,32 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
   }
 }
 
+/// blockIdx.y: index of the class of group widths.
+template <typename Gradient>
+__global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
+                                  long_run_policy::piece_blocks_per_multiprocessor)
+    sum_pieces(const __grid_constant__ reduction work, const __grid_constant__ long_run_work longs,
+               const __grid_constant__ width_classes classes) {
+  __shared__ walk_memory memories[gradient_walk_policy::warps_per_block];
+  walk_memory& memory = memories[threadIdx.x / warp_size];
+  const int group_class = classes.log_width[blockIdx.y];
+  if (group_class == widest_class) {  // code of its own, with constants folded in
+    sum_pieces_of_class<Gradient>(work, longs, lane_group(widest_class), memory);
+  } else {
+    sum_pieces_of_class<Gradient>(work, longs, lane_group(group_class), memory);
+  }
+}
+
+/// The walk of the nodes that have no piece.
+template <typename Gradient>
+using node_walk = gradient_walk<Gradient, long_run_policy::shortest_piece>;
+
 /// The sum of one long run over one strip, by one warp.
 template <typename Gradient>
 class long_run_sum {
  public:
   __device__ __forceinline__ long_run_sum(const reduction& work, const long_run_work& longs,
-                                          const gradient_walk<Gradient>& walk,
+                                          const node_walk<Gradient>& walk,
                                           const pending_sums& pending)
       : work_(work), longs_(longs), walk_(walk), pending_(pending) {}
 
@@ -115,20 +130,21 @@ class long_run_sum {
 
  private:
   __device__ __forceinline__ void end_sum(unsigned level) {
-    pending_.close(level, sum_);
-    pending_.wait(level, sum_);
+    pending_.close(sums_up_to(level), sum_);
+    pending_.wait(sums_up_to(level), sum_);
     sum_ = {};
   }
 
   /// Slices between two items have no occurrences, so it is the items that say which sums end.
   __device__ __forceinline__ void add_tree(const feature_tree& tree) {
     const std::uint32_t* const leaf_begins = longs_.leaf_begins_of(tree.begin);
-    int slice = -1;
+    unsigned slice = numerics::num_slices;  // none yet
     for (int leaf = 0; leaf < numerics::num_slices;) {
       const tree_item item(leaf_begins, tree.end, leaf);
       if (item.count > 0) {
-        if (leaf != slice && slice >= 0) end_sum(ended_between(slice, leaf));
-        slice = leaf;
+        const bool is_first = slice == numerics::num_slices;
+        if (!is_first) end_sum(ended_between(slice, static_cast<unsigned>(leaf)));
+        slice = static_cast<unsigned>(leaf);
         if (item.count <= long_run_policy::longest_piece) {
           add_node(item.begin, item.count);
         } else {
@@ -161,7 +177,7 @@ class long_run_sum {
 
   const reduction& work_;
   const long_run_work& longs_;
-  const gradient_walk<Gradient>& walk_;
+  const node_walk<Gradient>& walk_;
   pending_sums pending_;
   quad sum_ = {};  // of the node or leaf at hand
 };
@@ -193,13 +209,13 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
     const std::uint32_t* begins = work.occurrences.run_begins + run.run;
     for (int strip = 0; strip < num_strips(table.dim); ++strip) {
       const std::int32_t column = column_of(group, strip);
-      const gradient_walk<Gradient> walk = {work.problem,
-                                            work.occurrences.positions,
-                                            work.offsets_type,
-                                            group,
-                                            storage.walk,
-                                            table.dim,
-                                            column};
+      const node_walk<Gradient> walk = {work.problem,
+                                        work.occurrences.positions,
+                                        work.offsets_type,
+                                        group,
+                                        storage.walk,
+                                        table.dim,
+                                        column};
       const pending_sums pending(storage.pending[0] + lane_index() * quad_elements, strip_columns);
       const quad sum = long_run_sum<Gradient>(work, longs, walk, pending).sum(begins[0], begins[1]);
       gradient.store(strip, within_row(sum, column, table.dim));

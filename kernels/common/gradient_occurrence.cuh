@@ -47,7 +47,8 @@ struct occurrence {
   std::int32_t slice;
   std::uint32_t bag;              // within the feature
   std::int32_t position_in_bag;   // mode max; else -1
-  std::int64_t gradient_element;  // of the feature's gradient: first element of the row
+  const void* gradient;           // of the feature
+  std::int64_t gradient_element;  // first element of the row
   float scale;
 };
 
@@ -57,21 +58,21 @@ __device__ __forceinline__ occurrence find_occurrence(const device_problem& prob
                                                       std::uint32_t position, std::int32_t guess) {
   occurrence result;
   result.feature = guess;
+  const feature_record* found = problem.features + guess;
+  std::uint32_t local = position - static_cast<std::uint32_t>(found->first_position);
   // A position before the feature wraps to more than it has ids: all are below 2^32 - 1.
-  const auto within = [&](const feature_record& feature) {
-    return position - static_cast<std::uint32_t>(feature.first_position);
-  };
-  if (within(problem.features[guess]) >=
-      static_cast<std::uint32_t>(problem.features[guess].num_ids)) {
+  if (local >= static_cast<std::uint32_t>(found->num_ids)) {
     result.feature = feature_of_position(problem, position);
+    found = problem.features + result.feature;
+    local = position - static_cast<std::uint32_t>(found->first_position);
   }
-  const feature_record& feature = problem.features[result.feature];
-  const std::uint32_t local = within(feature);
+  const feature_record& feature = *found;
   result.bag = feature.offsets == nullptr ? local / static_cast<std::uint32_t>(feature.hotness)
                                           : problem.bag_of_position[position] -
                                                 static_cast<std::uint32_t>(feature.first_bag);
   result.slice = slice_of_lookup(feature, local, result.bag);
   const std::uint32_t gradient_row = feature.mode == pooling_mode::none ? local : result.bag;
+  result.gradient = feature.gradient;
   result.gradient_element = static_cast<std::int64_t>(gradient_row) * feature.gradient_stride;
   result.position_in_bag = -1;
   result.scale = 1.0F;

@@ -37,16 +37,27 @@ enum ended_sum : unsigned {
   run_ended = 6
 };
 
-/// What ends between two successive occurrences of one feature's tree, by their slices.
-__device__ __forceinline__ unsigned ended_between(std::int32_t slice, std::int32_t next_slice) {
-  const auto differing = static_cast<unsigned>(slice ^ next_slice);
-  if (differing == 0) return nothing_ended;
-  return node_of_16_ended - (differing < 16 ? 1U : 0U) - (differing < 4 ? 1U : 0U);
+/// Number of a slice of a feature: the leaves of all trees, one tree after another.
+__device__ __forceinline__ unsigned leaf_number(std::int32_t feature, std::int32_t slice) {
+  return static_cast<unsigned>(feature * numerics::num_slices + slice);
 }
+
+/// What ends between two successive occurrences, by their leaves: a level for each digit to base 4
+/// (numerics::slices_per_node) up to the highest in which they differ.
+__device__ __forceinline__ unsigned ended_between(unsigned leaf, unsigned next_leaf) {
+  const unsigned differing = leaf ^ next_leaf;
+  const unsigned digit = static_cast<unsigned>(31 - __clz(static_cast<int>(differing))) / 2;
+  return differing == 0 ? nothing_ended
+                        : leaf_ended + min(digit, static_cast<unsigned>(tree_ended - leaf_ended));
+}
+
+/// All sums up to `level`, a bit each.
+__host__ __device__ constexpr unsigned sums_up_to(unsigned level) { return (1U << level) - 1; }
 
 /// Sums that wait for a right neighbour, innermost on top. Where a sum of level L has ended, all
 /// that waits at L or below takes it in, innermost first, and the result waits at L: a tree read
-/// from left to right. Levels of what waits descend strictly, so there are at most five.
+/// from left to right. Levels of what waits descend strictly, so there are at most five, and a bit
+/// for each says it all.
 class pending_sums {
  public:
   static constexpr int most = tree_ended;
@@ -55,43 +66,41 @@ class pending_sums {
   __device__ __forceinline__ pending_sums(float* memory, int stride)
       : free_(memory), stride_(stride) {}
 
-  /// `sum` ended together with everything up to `level`: what belongs to it comes in.
-  __device__ __forceinline__ void close(unsigned level, quad& sum) {
-    while (top_ <= level) {
+  /// `sum` ended together with `ended`, which is sums_up_to() some level: what belongs to it comes
+  /// in. Bits of `ended` above the levels do nothing.
+  __device__ __forceinline__ void close(unsigned ended, quad& sum) {
+    while ((waiting_ & ended) != 0) {
+      waiting_ &= waiting_ - 1;
       free_ -= stride_;
-      const float4 waiting = *reinterpret_cast<const float4*>(free_);
-      add_quad(sum, {{waiting.x, waiting.y, waiting.z, waiting.w}});
-      top_ = below_ & level_mask;
-      below_ >>= level_bits;
+      const float4 top = *reinterpret_cast<const float4*>(free_);
+      add_quad(sum, {{top.x, top.y, top.z, top.w}});
     }
   }
 
-  /// A closed sum waits for its right neighbour at `level`.
-  __device__ __forceinline__ void wait(unsigned level, const quad& sum) {
+  /// A closed sum waits for its right neighbour, at the highest of the levels that ended.
+  __device__ __forceinline__ void wait(unsigned ended, const quad& sum) {
     *reinterpret_cast<float4*>(free_) =
         make_float4(sum.value[0], sum.value[1], sum.value[2], sum.value[3]);
     free_ += stride_;
-    below_ = below_ << level_bits | top_;
-    top_ = level;
+    waiting_ += ended - ended / 2;
   }
 
   /// The row's sum, from the last of its parts.
   __device__ __forceinline__ quad finish(quad sum) {
-    close(run_ended, sum);
+    close(sums_up_to(run_ended), sum);
+    return finished(sum);
+  }
+  /// The same where everything is closed.
+  __device__ __forceinline__ static quad finished(quad sum) {
 #pragma unroll
     for (float& x : sum.value) x += 0.0F;
     return sum;
   }
 
  private:
-  static constexpr unsigned level_bits = 4;
-  static constexpr unsigned level_mask = (1U << level_bits) - 1;
-  static constexpr unsigned bottom = level_mask;  // above every level
-
   float* free_;
   int stride_;
-  unsigned top_ = bottom;
-  unsigned below_ = 0;  // levels under the top one, four bits each
+  unsigned waiting_ = 0;  // bit L - 1: a sum waits at level L
 };
 
 }  // namespace warpbag::kernels

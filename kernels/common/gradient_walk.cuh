@@ -28,41 +28,35 @@ struct gradient_walk_policy {
   static constexpr int blocks_per_multiprocessor = 6;
 };
 
-/// One occurrence as a step of the walk sees it.
-struct alignas(16) walk_step {
-  // What becomes of it, and of the sum before it.
-  enum kind : unsigned {
-    in_block = 0,         // it goes on with the block at hand
-    alone = 1,            // a sum of its own: goes straight into the sum to its left
-    new_run = 2,          // the run before it ends
-    nothing = 3,          // no occurrence
-    neighbour = 8,        // neighbour + ended_sum: another sum begins with it; others may wait
-    alone_neighbour = 16  // ... and it is a sum of its own
-  };
-  struct alignas(8) how_to_add {
-    float scale;
-    unsigned what;  // kind
+/// Some occurrences as the steps of the walk see them, to be read 16 bytes at a time.
+struct alignas(16) walk_batch {
+  static constexpr int size = gradient_walk_policy::rows_per_batch;
+
+  // What becomes of an occurrence, and of the sum before it. Between these: sums_up_to() what ended
+  // before it, and another sum begins with it.
+  enum kind : int {
+    nothing = -1,                      // no occurrence
+    in_block = sums_up_to(0),          // it goes on with the block at hand
+    new_run = sums_up_to(run_ended),   // the run before it ends
+    alone = sums_up_to(run_ended) + 1  // + what ended: it is a sum of its own, and goes straight
+                                       // into the sum to its left
   };
 
-  const void* row;  // of the gradient
-  how_to_add how;
+  const void* rows[size];  // of the gradient
+  float scales[size];
+  int what[size];    // kind
+  int unused[size];  // keeps the batches of a warp's groups in different banks
 };
 
-struct walk_steps_policy {
-  // Groups of fewer lanes than a batch has rows still step by batches.
-  static constexpr int least = gradient_walk_policy::rows_per_batch;
-  // One more per group keeps the groups' steps in different banks.
-  static constexpr int most = warp_size * (least + 1);
-};
-
-/// Shared memory of a warp's walk.
+/// Shared memory of a warp's walk. Groups of fewer lanes than a batch has rows have one each.
 struct alignas(16) walk_memory {
-  walk_step steps[walk_steps_policy::most];
+  walk_batch batches[warp_size];
   float pending[pending_sums::most][strip_columns];
 };
 
-/// The walk of a warp's groups over one strip of columns.
-template <typename Gradient>
+/// The walk of a warp's groups over one strip of columns. No leaf has more occurrences than
+/// LongestLeaf.
+template <typename Gradient, std::uint32_t LongestLeaf>
 class gradient_walk {
  public:
   __device__ __forceinline__ gradient_walk(const device_problem& problem,
@@ -76,7 +70,7 @@ class gradient_walk {
         group_(group),
         first_lane_(lane_index() - group.lane),
         up_to_me_(group.mask & (full_mask >> (warp_size - 1 - lane_index()))),
-        steps_(memory.steps + group.index * (max(group.width, walk_steps_policy::least) + 1)),
+        batches_(memory.batches + group.index * max(group.width / walk_batch::size, 1)),
         pending_(memory.pending[0] + lane_index() * quad_elements),
         dim_(dim),
         column_(column),
@@ -86,118 +80,110 @@ class gradient_walk {
   __device__ __forceinline__ std::int32_t column() const { return column_; }
   /// Sums the occurrences [begin, end), which are whole runs: none or more for each group, but
   /// `end` is never 0 and occurrence end - 1 is one of the group's table. heads(chunk) is what this
-  /// lane knows of the occurrences of [chunk, chunk + width) that begin a run, a bit each; the
-  /// group's lanes know all of them together. sink(n, quad) takes the n-th sum. For whole warps.
-  /// Bits do not depend on the width of the group.
+  /// lane knows of the occurrences of [chunk, chunk + width) that begin another run, a bit each;
+  /// the group's lanes know all of them together, and `begin` may be among them. sink(n, quad)
+  /// takes the n-th sum. For whole warps. Bits do not depend on the width of the group.
   template <typename Heads, typename Sink>
   __device__ __forceinline__ void sum_runs(std::uint32_t begin, std::uint32_t end, Heads heads,
                                            Sink sink) const {
     pending_sums pending(pending_, strip_columns);
     quad sum = {};
-    int run = -1;
-    const auto take = [&](const quad& term, const walk_step::how_to_add& how) {
-      if (how.what == walk_step::in_block) {
-        add(sum, term, how.scale);
-      } else if (how.what == walk_step::alone) {
-        add_quad(sum, scaled(term, how.scale));
-      } else if (how.what == walk_step::new_run) {
-        if (run >= 0) sink(run, pending.finish(sum));
-        ++run;
-        sum = scaled(term, how.scale);
-      } else if (how.what != walk_step::nothing) {
-        pending.close(how.what % walk_step::neighbour, sum);
-        if ((how.what & walk_step::alone_neighbour) != 0) {
-          add_quad(sum, scaled(term, how.scale));
-        } else {
-          pending.wait(how.what % walk_step::neighbour, sum);
-          sum = scaled(term, how.scale);
-        }
+    int run = 0;
+    const auto take = [&](const quad& term, float scale, int what) {
+      if (what <= walk_batch::in_block) {
+        if (what == walk_batch::in_block) add(sum, term, scale);
+        return;
       }
+      const auto ended = static_cast<unsigned>(what);
+      pending.close(ended, sum);
+      if (what >= walk_batch::alone) {
+        add_quad(sum, scaled(term, scale));
+        return;
+      }
+      if (what == walk_batch::new_run) {
+        sink(run, pending_sums::finished(sum));
+        ++run;
+      } else {
+        pending.wait(ended, sum);
+      }
+      sum = scaled(term, scale);
     };
-    place before = {0, 0, begin};
+    place before = {0, begin};
     for (std::uint32_t chunk = begin; __any_sync(full_mask, chunk < end) != 0;
          chunk += static_cast<unsigned>(group_.width)) {
       const int count =
           chunk < end ? static_cast<int>(min(end - chunk, static_cast<unsigned>(group_.width))) : 0;
-      const occurrence mine = look_up(chunk, end, count, heads(chunk), before);
+      const occurrence mine = look_up(begin, chunk, end, count, heads(chunk), before);
       __syncwarp();
       const int most = __reduce_max_sync(full_mask, count);
       if (__all_sync(full_mask, mine.position_in_bag < 0) != 0) {
-        take_batches(most, has_whole_quads(), take);
+        take_batches(most, has_whole_quads(mine), take);
       } else {
         take_one_by_one(most, mine, take);
       }
       __syncwarp();
     }
-    if (run >= 0) sink(run, pending.finish(sum));
+    if (begin < end) sink(run, pending.finish(sum));
   }
 
   /// The same for one run, or none: begin == end.
   template <typename Sink>
   __device__ __forceinline__ void sum_run(std::uint32_t begin, std::uint32_t end, Sink sink) const {
     sum_runs(
-        begin, end,
-        [&](std::uint32_t chunk) { return chunk == begin && group_.lane == 0 ? 1U : 0U; },
-        [&](int, const quad& sum) { sink(sum); });
+        begin, end, [](std::uint32_t) { return 0U; }, [&](int, const quad& sum) { sink(sum); });
   }
 
  private:
-  static constexpr int rows_per_batch = gradient_walk_policy::rows_per_batch;
-
   /// Of the last occurrence looked up.
   struct place {
-    std::int32_t feature;
-    std::int32_t slice;
-    std::uint32_t leaf_begin;  // first occurrence of its leaf
+    unsigned leaf;             // leaf_number()
+    std::uint32_t leaf_begin;  // first occurrence of the leaf
   };
 
   /// Lane l looks up occurrence chunk + l and leaves its step; lanes at and after `count` repeat
   /// the last one as no occurrence.
-  __device__ __forceinline__ occurrence look_up(std::uint32_t chunk, std::uint32_t end, int count,
-                                                unsigned heads, place& before) const {
+  __device__ __forceinline__ occurrence look_up(std::uint32_t begin, std::uint32_t chunk,
+                                                std::uint32_t end, int count, unsigned heads,
+                                                place& before) const {
     const std::uint32_t index = min(chunk + static_cast<unsigned>(group_.lane), end - 1);
     const occurrence mine =
-        find_occurrence(problem_, offsets_type_, positions_[index], before.feature);
-    const unsigned run_begins = __reduce_or_sync(full_mask, heads << first_lane_) & up_to_me_;
-    std::int32_t feature = __shfl_up_sync(full_mask, mine.feature, 1, group_.width);
-    std::int32_t slice = __shfl_up_sync(full_mask, mine.slice, 1, group_.width);
-    if (group_.lane == 0) {
-      feature = before.feature;
-      slice = before.slice;
-    }
-    unsigned level = feature == mine.feature ? ended_between(slice, mine.slice) : tree_ended;
-    if (run_begins >> lane_index() != 0) level = run_ended;
-    // Blocks are counted from where the leaf began: in this chunk or before it.
-    const unsigned leaf_begins = __ballot_sync(full_mask, level >= leaf_ended) & up_to_me_;
-    if (leaf_begins != 0) {
-      before.leaf_begin = chunk + static_cast<unsigned>(31 - __clz(static_cast<int>(leaf_begins))) -
-                          static_cast<unsigned>(first_lane_);
-    }
-    if (level == nothing_ended && (index - before.leaf_begin) % numerics::block_occurrences == 0) {
-      level = block_ended;
+        find_occurrence(problem_, offsets_type_, positions_[index],
+                        static_cast<std::int32_t>(before.leaf / numerics::num_slices));
+    const unsigned leaf = leaf_number(mine.feature, mine.slice);
+    unsigned leaf_to_my_left = __shfl_up_sync(full_mask, leaf, 1, group_.width);
+    if (group_.lane == 0) leaf_to_my_left = before.leaf;
+    before.leaf = from_lane(leaf, group_.width - 1);
+    unsigned level = ended_between(leaf_to_my_left, leaf);
+    const unsigned run_begins = __reduce_or_sync(full_mask, heads << first_lane_);
+    if ((run_begins >> lane_index() & 1U) != 0) level = run_ended;
+    if constexpr (LongestLeaf > numerics::block_occurrences) {
+      // Blocks are counted from where the leaf began: in this chunk or before it.
+      const unsigned leaf_begins = __ballot_sync(full_mask, level >= leaf_ended) & up_to_me_;
+      if (leaf_begins != 0) {
+        before.leaf_begin = chunk +
+                            static_cast<unsigned>(31 - __clz(static_cast<int>(leaf_begins))) -
+                            static_cast<unsigned>(first_lane_);
+      }
+      if (level == nothing_ended &&
+          (index - before.leaf_begin) % numerics::block_occurrences == 0) {
+        level = block_ended;
+      }
+      before.leaf_begin = from_lane(before.leaf_begin, group_.width - 1);
     }
     // Of the last one in the chunk it is not known whether it stays alone.
     const unsigned next_level = __shfl_down_sync(full_mask, level, 1, group_.width);
     const bool is_alone = level <= next_level && group_.lane < count - 1;
-    const bool waits = level != nothing_ended && level != run_ended && !is_alone;
-    // Sums wait since the last run began, or perhaps since an earlier chunk. Later lanes have
-    // higher bits.
-    const unsigned waiting = __ballot_sync(full_mask, waits) & up_to_me_;
-    const bool none_waits = run_begins != 0 && run_begins > waiting;
-    unsigned what = walk_step::neighbour + level;
-    if (is_alone) what = none_waits ? walk_step::alone : what + walk_step::alone_neighbour;
-    if (level == run_ended) what = walk_step::new_run;
-    if (level == nothing_ended) what = walk_step::in_block;
-    if (group_.lane >= count) what = walk_step::nothing;
-    const void* const row =
-        static_cast<const Gradient*>(features_[mine.feature].gradient) + mine.gradient_element;
-    for (int slot = group_.lane; slot < max(group_.width, walk_steps_policy::least);
-         slot += group_.width) {
-      steps_[slot] = {row, {mine.scale, slot == group_.lane ? what : walk_step::nothing}};
+    auto what = static_cast<int>(sums_up_to(level));
+    if (is_alone && level - block_ended <= tree_ended - block_ended) what += walk_batch::alone;
+    if (index == begin) what = walk_batch::alone;  // no run ends before the first
+    if (group_.lane >= count) what = walk_batch::nothing;
+    const void* const row = row_of(mine);
+    for (int slot = group_.lane; slot < max(group_.width, walk_batch::size); slot += group_.width) {
+      walk_batch& batch = batches_[slot / walk_batch::size];
+      batch.rows[slot % walk_batch::size] = row;
+      batch.scales[slot % walk_batch::size] = mine.scale;
+      batch.what[slot % walk_batch::size] = slot == group_.lane ? what : walk_batch::nothing;
     }
-    before.feature = from_lane(mine.feature, group_.width - 1);
-    before.slice = from_lane(mine.slice, group_.width - 1);
-    before.leaf_begin = from_lane(before.leaf_begin, group_.width - 1);
     return mine;
   }
 
@@ -206,37 +192,44 @@ class gradient_walk {
     return __shfl_sync(full_mask, value, source, group_.width);
   }
 
+  __device__ __forceinline__ static const Gradient* row_of(const occurrence& found) {
+    return static_cast<const Gradient*>(found.gradient) + found.gradient_element;
+  }
+
   /// Every row of the chunk can be read a quad at a time.
-  __device__ __forceinline__ bool has_whole_quads() const {
+  __device__ __forceinline__ bool has_whole_quads(const occurrence& mine) const {
     constexpr unsigned quad_bytes = quad_elements * sizeof(Gradient);
-    const auto address = reinterpret_cast<std::uint64_t>(steps_[group_.lane].row);
-    const bool aligned = static_cast<unsigned>(address) % quad_bytes == 0;
-    return __all_sync(full_mask, aligned && dim_ % quad_elements == 0) != 0;
+    const auto address = reinterpret_cast<std::uint64_t>(row_of(mine));
+    return __all_sync(full_mask, static_cast<unsigned>(address) % quad_bytes == 0) != 0 &&
+           dim_ % quad_elements == 0;
   }
 
   /// Rows that count whole: several under way.
   template <typename Take>
   __device__ __forceinline__ void take_batches(int most, bool whole, Take take) const {
     using access = detail::packed<Gradient, quad_elements>;
-    const walk_step* steps = steps_;
+    const walk_batch* batch = batches_;
 #pragma unroll 1
-    for (int first = 0; first < most; first += rows_per_batch, steps += rows_per_batch) {
-      access loaded[rows_per_batch];
-      const auto row = [&](int k) { return static_cast<const Gradient*>(steps[k].row); };
+    for (int first = 0; first < most; first += walk_batch::size, ++batch) {
+      const walk_batch steps = *batch;
+      access loaded[walk_batch::size];
+      const auto row = [&](int k) { return static_cast<const Gradient*>(steps.rows[k]); };
       if (whole) {
 #pragma unroll
-        for (int k = 0; k < rows_per_batch; ++k) {
+        for (int k = 0; k < walk_batch::size; ++k) {
           const auto* const place = row(k) + read_column_;
           __builtin_assume(__isGlobal(place));
           loaded[k] = *reinterpret_cast<const access*>(place);
         }
       } else {
 #pragma unroll
-        for (int k = 0; k < rows_per_batch; ++k)
+        for (int k = 0; k < walk_batch::size; ++k)
           load_stored<1>(loaded[k].value, row(k), column_, dim_);
       }
 #pragma unroll
-      for (int k = 0; k < rows_per_batch; ++k) take(widened_quad(loaded[k].value), steps[k].how);
+      for (int k = 0; k < walk_batch::size; ++k) {
+        take(widened_quad(loaded[k].value), steps.scales[k], steps.what[k]);
+      }
     }
   }
 
@@ -244,10 +237,12 @@ class gradient_walk {
   __device__ __forceinline__ void take_one_by_one(int most, const occurrence& mine,
                                                   Take take) const {
 #pragma unroll 1
-    for (int k = 0; k < most; ++k) {
-      quad term = load_quad<1>(static_cast<const Gradient*>(steps_[k].row), column_, dim_);
-      keep_won(term, mine, k);
-      take(term, steps_[k].how);
+    for (int step = 0; step < most; ++step) {
+      const walk_batch& batch = batches_[step / walk_batch::size];
+      const int k = step % walk_batch::size;
+      quad term = load_quad<1>(static_cast<const Gradient*>(batch.rows[k]), column_, dim_);
+      keep_won(term, mine, step);
+      take(term, batch.scales[k], batch.what[k]);
     }
   }
 
@@ -283,10 +278,10 @@ class gradient_walk {
   const std::uint32_t* positions_;
   index_type offsets_type_;
   const lane_group& group_;
-  int first_lane_;     // of the group
-  unsigned up_to_me_;  // lanes of the group up to this one
-  walk_step* steps_;   // of this group
-  float* pending_;     // of this lane, strip_columns apart
+  int first_lane_;       // of the group
+  unsigned up_to_me_;    // lanes of the group up to this one
+  walk_batch* batches_;  // of this group
+  float* pending_;       // of this lane, strip_columns apart
   std::int32_t dim_;
   std::int32_t column_;       // first of the lane's quad
   std::int32_t read_column_;  // lanes beyond the row read its first columns, which nobody uses

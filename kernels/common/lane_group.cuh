@@ -25,13 +25,15 @@ __host__ __device__ constexpr int width_class(std::int32_t dim) {
 }
 
 struct lane_group {
+  int log_width;
   int width;
   int index;  // which group of the warp
   int lane;   // within the group
   unsigned mask;
 
-  __device__ __forceinline__ explicit lane_group(int log_width)
-      : width(1 << log_width),
+  __device__ __forceinline__ explicit lane_group(int log_width_)
+      : log_width(log_width_),
+        width(1 << log_width),
         index(lane_index() >> log_width),
         lane(lane_index() & (width - 1)),
         mask((full_mask >> (warp_size - width)) << (index << log_width)) {}

@@ -47,8 +47,8 @@ struct feature_tree {
         begin(begin_) {
     const feature_record& record = work.problem.features[feature];
     const std::int64_t past = record.first_position + record.num_ids;
-    end = first_occurrence(begin, run_end,
-                           [&](std::uint32_t i) { return work.occurrences.positions[i] >= past; });
+    const auto is_past = [&](std::uint32_t i) { return work.occurrences.positions[i] >= past; };
+    end = is_past(run_end - 1) ? first_occurrence(begin, run_end, is_past) : run_end;
   }
   __device__ __forceinline__ std::uint32_t count() const { return end - begin; }
 };

@@ -19,9 +19,9 @@ struct long_run_policy {
   // Levels above the blocks: N < 2^32 occurrences are 2^26 blocks, and 64^4 * 4 = 2^26.
   static constexpr int max_levels = 4;
   static constexpr std::uint32_t fan_in = numerics::block_occurrences;  // sums of a combination
-  static constexpr int plan_threads = 128;
-  static constexpr int plan_blocks_per_multiprocessor = 8;    // 64 registers a thread
-  static constexpr int piece_blocks_per_multiprocessor = 16;  // 64 registers a thread
+  static constexpr int plan_threads = numerics::num_slices;             // a leaf each
+  static constexpr int plan_blocks_per_multiprocessor = 16;             // 64 registers a thread
+  static constexpr int piece_blocks_per_multiprocessor = 14;            // 72 registers a thread
   // 168 registers a thread: long runs are few, and with 128 their nested sums spill.
   static constexpr int finish_blocks_per_multiprocessor = 6;
   static constexpr int width_classes = widest_class + 1;  // groups of 1, 2, 4, ..., 32 lanes

@@ -61,12 +61,16 @@ struct row_view {
   }
 };
 
+inline constexpr int strip_bytes = strip_columns * static_cast<int>(sizeof(float));
+
 /// A lane's quads of a gradient, strip by strip.
 struct lane_gradient {
   float* data;
 
-  __device__ __forceinline__ quad load(int strip) const {
-    const float4 x = *reinterpret_cast<const float4*>(data + strip * strip_columns);
+  __device__ __forceinline__ quad load(int strip) const { return load_at(strip * strip_bytes); }
+  __device__ __forceinline__ quad load_at(int bytes) const {
+    const char* const place = reinterpret_cast<const char*>(data) + bytes;
+    const float4 x = *reinterpret_cast<const float4*>(place);
     return {{x.x, x.y, x.z, x.w}};
   }
   __device__ __forceinline__ void store(int strip, const quad& x) const {
@@ -350,20 +354,25 @@ class row_updater {
   Sums sums_;
 };
 
+inline constexpr int line_bytes = 128;
+
+__device__ __forceinline__ void prefetch_line(const char* place) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(place));
+}
+
 /// Asks for rows row_of(0), ..., row_of(count - 1) of a matrix ahead of their use; the lanes of a
 /// group share out the lines of all of them.
 template <typename RowOf>
 __device__ __forceinline__ void prefetch_lines(const void* base, std::int64_t stride_bytes,
                                                std::int32_t row_bytes, const lane_group& group,
                                                int count, RowOf row_of) {
-  constexpr int line_bytes = 128;
   const unsigned lines = static_cast<unsigned>((row_bytes + line_bytes - 1) / line_bytes);
   const unsigned all = static_cast<unsigned>(count) * lines;
   for (unsigned i = static_cast<unsigned>(group.lane); i < all;
        i += static_cast<unsigned>(group.width)) {
     const unsigned which = i / lines;
     const char* const row = static_cast<const char*>(base) + row_of(which) * stride_bytes;
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(row + (i - which * lines) * line_bytes));
+    prefetch_line(row + (i - which * lines) * line_bytes);
   }
 }
 

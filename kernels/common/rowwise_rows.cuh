@@ -10,7 +10,8 @@
 
 namespace warpbag::kernels {
 
-inline constexpr int rows_together = 8;
+inline constexpr int log_rows_together = 3;
+inline constexpr int rows_together = 1 << log_rows_together;
 
 /// What the lanes of a group tell each other of a row.
 struct alignas(16) rowwise_step {
@@ -42,24 +43,42 @@ __device__ __forceinline__ bool updates_rows_together(const table_record& table)
          1 << width_class(table.dim) >= rowwise_policy::least_width;
 }
 
+/// Asks for the weights of rows row_of(0), ..., row_of(count - 1), a row a lane: such rows are four
+/// lines long at most.
+template <typename RowOf>
+__device__ __forceinline__ void prefetch_rows_together(const table_record& table,
+                                                       const lane_group& group, int count,
+                                                       RowOf row_of) {
+  const int element_bytes = table.row_type == dtype::f32 ? 4 : 2;
+  const std::int32_t row_bytes = table.dim * element_bytes;
+  for (int i = group.lane; i < count; i += group.width) {
+    const char* const row = static_cast<const char*>(table.rows) +
+                            row_of(static_cast<unsigned>(i)) * table.row_stride * element_bytes;
+    for (std::int32_t byte = 0; byte < row_bytes; byte += line_bytes) prefetch_line(row + byte);
+  }
+}
+
 /// The butterfly of N4 for the eight rows of which lane l has the sums in the order i ^ mine, mine
 /// = l / (width / 8): the first half is of the rows that it goes on adding for, the other half its
 /// partner wants, in the same order, so that nothing has to be chosen. Gives the lane the sum of
 /// row `mine`. Additions are those of lane_group::sum, apart from the order of their two operands.
 __device__ __forceinline__ float butterfly_of_rows(float (&sums)[rows_together],
                                                    const lane_group& group) {
-  int distance = group.width / 2;
 #pragma unroll
   for (int rows = rows_together / 2; rows > 0; rows /= 2) {
+    const int distance = group.width * rows >> log_rows_together;
 #pragma unroll
     for (int i = 0; i < rows; ++i) {
       sums[i] += __shfl_xor_sync(full_mask, sums[i + rows], distance);
     }
-    distance /= 2;
   }
   float sum = sums[0];
-#pragma unroll 1
-  for (; distance > 0; distance /= 2) sum += __shfl_xor_sync(full_mask, sum, distance);
+#pragma unroll
+  for (int distance = warp_size / rows_together / 2; distance > 0; distance /= 2) {
+    if (distance << log_rows_together < group.width) {
+      sum += __shfl_xor_sync(full_mask, sum, distance);
+    }
+  }
   return sum;
 }
 
@@ -75,63 +94,76 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
                                                      rowwise_memory& memory, RowOf row_of) {
   __syncwarp();  // steps of the rows before
   rowwise_step* const steps = memory + group.index * rowwise_policy::steps_per_group;
-  const int lanes_per_row = group.width / rows_together;
-  const int mine = group.lane / lanes_per_row;
+  const int log_lanes_per_row = group.log_width - log_rows_together;
+  const int mine = group.lane >> log_lanes_per_row;
   const std::int64_t row = row_of(mine);
+  const bool all_there = __all_sync(full_mask, row >= 0) != 0;
   float* const stored = table.state[0] + max(row, std::int64_t{0});
+  __builtin_assume(__isGlobal(stored));
   const float state = row >= 0 ? *stored : 0.0F;
+  const std::int32_t dim = table.dim;
   const std::int32_t column = group.lane * quad_elements;
   float sums[rows_together];
 #pragma unroll
   for (int i = 0; i < rows_together; ++i) {
     // Of rows that are not there the memory holds something, which goes nowhere.
-    sums[i] = add_squares(0.0F, gradient.load(i ^ mine));
-    if (column >= table.dim) sums[i] = 0.0F;
+    sums[i] = add_squares(0.0F, gradient.load_at(mine * strip_bytes ^ i * strip_bytes));
+    if (column >= dim) sums[i] = 0.0F;
   }
-  const float mean = numerics::mean_square(butterfly_of_rows(sums, group), table.dim);
-  const float new_state = numerics::update_row_state(table.optimizer, state, mean);
+  const float mean = numerics::mean_square(butterfly_of_rows(sums, group), dim);
+  optimizer_options options = table.optimizer;
+  options.kind = optimizer_kind::rowwise_adagrad;  // as it is: now the compiler knows
+  const float new_state = numerics::update_row_state(options, state, mean);
   const std::int64_t row_bytes = table.row_stride * (table.row_type == dtype::f32 ? 4 : 2);
-  if (group.lane == mine * lanes_per_row) {
+  if (group.lane == mine << log_lanes_per_row) {
     if (row >= 0) *stored = new_state;
     steps[mine] = {row < 0 ? nullptr : static_cast<char*>(table.rows) + row * row_bytes,
-                   numerics::rowwise_multiplier(table.optimizer, factors, new_state)};
+                   numerics::rowwise_multiplier(options, factors, new_state)};
   }
   __syncwarp();
-  if (column >= table.dim) return;
-  const auto update = [&](auto access_type) {
+  if (column >= dim) return;
+  const auto update = [&](auto access_type, auto is_there) {
     using Stored = typename decltype(access_type)::stored;
     constexpr int width = decltype(access_type)::width;
-    const std::int32_t left = width == quad_elements ? quad_elements : table.dim - column;
+    const std::int32_t left = width == quad_elements ? quad_elements : dim - column;
+    const rowwise_step* batch = steps;
+    lane_gradient sum = gradient;
 #pragma unroll 1
     for (int first = 0; first < count; first += rowwise_policy::rows_per_batch) {
+      rowwise_step step[rowwise_policy::rows_per_batch];
       Stored* places[rowwise_policy::rows_per_batch];
       Stored rows[rowwise_policy::rows_per_batch][quad_elements];
 #pragma unroll
       for (int i = 0; i < rowwise_policy::rows_per_batch; ++i) {
-        places[i] = static_cast<Stored*>(steps[first + i].row);
-        if (places[i] != nullptr) load_stored<width>(rows[i], places[i] + column, 0, left);
+        step[i] = batch[i];
+        places[i] = static_cast<Stored*>(step[i].row) + column;
+        if (is_there(step[i])) load_stored<width>(rows[i], places[i], 0, left);
       }
 #pragma unroll
       for (int i = 0; i < rowwise_policy::rows_per_batch; ++i) {
-        if (places[i] == nullptr) continue;
-        const float multiplier = steps[first + i].multiplier;
-        const quad g = gradient.load(first + i);
+        if (!is_there(step[i])) continue;
+        const quad g = sum.load(i);
         const quad w = widened_quad(rows[i]);
         quad updated;
 #pragma unroll
         for (int e = 0; e < quad_elements; ++e) {
-          updated.value[e] = numerics::rowwise_weight(w.value[e], g.value[e], multiplier);
+          updated.value[e] = numerics::rowwise_weight(w.value[e], g.value[e], step[i].multiplier);
         }
-        store_quad<width>(places[i] + column, 0, left, updated);
+        store_quad<width>(places[i], 0, left, updated);
       }
+      batch += rowwise_policy::rows_per_batch;
+      sum.data += rowwise_policy::rows_per_batch * strip_columns;
     }
   };
+  const auto is_there = [](const rowwise_step& step) { return step.row != nullptr; };
   with_stored_type(table.row_type, [&](auto stored_type) {
     using Stored = decltype(stored_type);
-    if (whole) {
-      update(row_access<Stored, quad_elements>{});
+    if (!whole) {
+      update(row_access<Stored, 1>{}, is_there);
+    } else if (all_there) {
+      update(row_access<Stored, quad_elements>{}, [](const rowwise_step&) { return true; });
     } else {
-      update(row_access<Stored, 1>{});
+      update(row_access<Stored, quad_elements>{}, is_there);
     }
   });
 }

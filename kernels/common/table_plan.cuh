@@ -29,14 +29,20 @@ using table_plan = planned_table*;
 
 struct table_plan_policy {
   static constexpr int threads = 512;
-  // A group takes as many rows as its lane-private sums hold, but not so many that fewer than this
-  // many tiles are left: about eight for each of 132 multiprocessors.
+  // A group takes as many rows as its lane-private sums hold, but not so many that far fewer than
+  // this many tiles are left: about eight for each of 132 multiprocessors.
   static constexpr std::int64_t enough_tiles = 1024;
 };
 
 /// Items of one warp, over its groups.
 __device__ __forceinline__ std::int64_t items_per_tile(const planned_table& plan) {
   return std::int64_t{plan.items_per_group} * (warp_size >> plan.log_width);
+}
+
+/// The multiple of rows_together that is nearest to `items`, if they are more than that.
+__device__ __forceinline__ std::int64_t whole_batches(std::int64_t items) {
+  constexpr std::int64_t batch = rows_together;
+  return items > batch ? (items + batch / 2) / batch * batch : items;
 }
 
 /// Run by one block. items(t, first) is the number of items of table t and sets its first one.
@@ -51,10 +57,10 @@ __device__ __forceinline__ void plan_tables(const device_problem& problem, table
     planned.num_items = items(t, planned.first_item);
     planned.log_width = width_class(table.dim);
     const int most = max(1, gradient_walk_policy::sums_per_lane / num_strips(table.dim));
-    const std::int64_t wanted =
-        all_items / (warp_size >> planned.log_width) / table_plan_policy::enough_tiles;
-    planned.items_per_group =
-        static_cast<std::int32_t>(min(max(wanted, std::int64_t{1}), std::int64_t{most}));
+    const std::int64_t groups = table_plan_policy::enough_tiles * (warp_size >> planned.log_width);
+    planned.items_per_group = static_cast<std::int32_t>(
+        min(max(whole_batches((all_items + groups / 2) / groups), std::int64_t{1}),
+            std::int64_t{most}));
     planned.row_width = access_width(table.rows, table.row_stride, table.dim, table.row_type);
     planned.value_width =
         access_width(table.gradient.values, table.dim, table.dim, table.gradient.value_type);
