@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "bench/run.hpp"
+#include "operations/tuning.hpp"
 
 namespace warpbag::bench {
 
@@ -48,6 +49,15 @@ void print_result(std::ostream& out, const result_line& line) {
                    line.p50 * 1e3, line.p99 * 1e3, line.cpu * 1e3, line.logical_bandwidth,
                    line.percent_of_floor);
   out.flush();
+}
+
+void print_tuning(std::ostream& out) {
+  const auto print = [&](const char* backend, const operations::tuning_choice& choice) {
+    out << formatted("%-5s %-42s %8lld  %s\n", backend, choice.name,
+                     static_cast<long long>(choice.value), choice.why);
+  };
+  for (const operations::tuning_choice& choice : operations::cpu_tuning()) print("cpu", choice);
+  for (const operations::tuning_choice& choice : operations::cuda_tuning()) print("cuda", choice);
 }
 
 std::string description(const workload& workload) {

@@ -27,6 +27,9 @@ struct result_line {
 void print_result_header(std::ostream& out);
 void print_result(std::ostream& out, const result_line& line);
 
+/// Every tuning choice of the CPU and of CUDA, a line each: its name, value and reason.
+void print_tuning(std::ostream& out);
+
 /// "T=32 E=100000 D=128 B=512 L=20 f32 sum uniform rowwise_adagrad"; ranges where tables differ.
 std::string description(const workload& workload);
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "bench/dump.hpp"
+#include "bench/result_table.hpp"
 #include "bench/run.hpp"
 #include "cli/choice_option.hpp"
 #include "cli/device_options.hpp"
@@ -47,6 +48,7 @@ struct bench_arguments {
   double scale = 1.0;
   double bandwidth = 0.0;  // GB/s
   std::string dump;
+  bool tuning = false;
   bench::run_options run;
   device_options device;
 };
@@ -98,6 +100,10 @@ std::vector<bench::cache_state> caches_of(const std::string& name) {
 }
 
 int run_bench(const bench_arguments& arguments) {
+  if (arguments.tuning) {
+    bench::print_tuning(std::cout);
+    return exit_ok;
+  }
   bench::run_options options = arguments.run;
   options.workloads = workloads_of(arguments);
   if (!arguments.dump.empty()) {
@@ -179,6 +185,8 @@ void add_options(CLI::App& command, bench_arguments& arguments) {
       ->check(CLI::PositiveNumber);
   command.add_option("--dump", arguments.dump,
                      "Measure nothing; write the ids to this safetensors file");
+  command.add_flag("--tuning", arguments.tuning,
+                   "Measure nothing; print the choices that speed depends on, with their reasons");
   command.add_flag("--json", arguments.run.json, "Google Benchmark's JSON on stdout");
   add_device_options(command, arguments.device);
 }

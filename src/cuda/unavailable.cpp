@@ -5,6 +5,7 @@
 #include "operations/device_access.hpp"
 #include "operations/device_memory.hpp"
 #include "operations/side_stream.hpp"
+#include "operations/tuning.hpp"
 
 namespace warpbag::operations {
 
@@ -21,5 +22,6 @@ std::unique_ptr<device_access> make_cuda_device_access(const resources&) { refus
 std::unique_ptr<side_stream> make_cuda_side_stream(const resources&) { refuse(); }
 memory_resource& cuda_memory_resource(int) { refuse(); }
 std::size_t cuda_workspace_bytes(const problem_limits&) { refuse(); }
+std::vector<tuning_choice> cuda_tuning() { return {}; }
 
 }  // namespace warpbag::operations

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // warpbag bench on a CUDA device: that it measures what the CPU measures, not how fast.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "cli/program.hpp"
@@ -26,6 +27,12 @@ TEST(CudaBench, measures_every_call_with_cold_and_warm_caches) {
     }
     EXPECT_GT(cuda["benchmarks"][i]["p50_seconds"], 0.0);
   }
+}
+
+TEST(CudaBench, prints_the_tuning_choices) {
+  const program_result run = run_program({"bench", "--tuning"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, ::testing::ContainsRegex("cuda +pool.longest_bag +512  "));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 namespace warpbag::cli {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 /// Of the program's bench, quick: two runs each, and no memory bandwidth is measured.
@@ -76,6 +77,12 @@ TEST(Bench, writes_the_ids_for_other_programs) {
   for (const char* const part : {"\"3.ids\"", "\"3.offsets\"", "\"shape\":[9]", "tiny-tables[1]"}) {
     EXPECT_THAT(file, HasSubstr(part));
   }
+}
+
+TEST(Bench, prints_the_tuning_choices) {
+  const program_result run = run_program({"bench", "--tuning"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, ContainsRegex("cpu +bytes_ahead +8192  .*128 lines"));
 }
 
 TEST(Bench, refuses_with_2_and_says_what_is_wrong) {
