@@ -8,12 +8,14 @@ In a round every library runs once, in an order that turns from round to round, 
 all alike; ratios are taken within a round. Answers are compared before anything is measured.
 """
 import argparse
-import gc
 import json
 import math
+import multiprocessing
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import torch
 
@@ -21,7 +23,7 @@ import rivals
 from rivals import Fbgemm, Torch, Unsupported, Warpbag
 from workload import load
 
-# Arguments of `warpbag bench`. Batches of the two largest are cut, so that torch's gradients fit in memory.
+# Arguments of `warpbag bench`. Batches of the largest are cut, so that torch's gradients fit in memory.
 WORKLOADS = {
     "fbgemm-default": ["fbgemm-default"],
     "fbgemm-large": ["fbgemm-large", "--batch", "8192"],
@@ -30,7 +32,7 @@ WORKLOADS = {
     "cuembed-sweep[67]": ["cuembed-sweep[67]"],
     "cuembed-sweep[76]": ["cuembed-sweep[76]"],
     "cuembed-sweep[77]": ["cuembed-sweep[77]", "--batch", "8192"],
-    "dynamicemb": ["dynamicemb"],
+    "dynamicemb": ["dynamicemb", "--batch", "32768"],
     "dlrm-v2": ["dlrm-v2", "--batch", "2048"],
     "tiny-tables[0]": ["tiny-tables[0]"],
     "tiny-tables[1]": ["tiny-tables[1]"],
@@ -56,16 +58,26 @@ def make_rivals(arguments, workload, optimizer):
     return made
 
 
-def greatest_difference(ours, theirs):
-    """Over all elements, relative to the greatest element."""
+# Optimizers whose first step divides a gradient by its own size: a sum that is all but zero, rounded otherwise, moves its element a
+# whole learning rate elsewhere. So many elements may.
+ELEMENTWISE = {"adagrad": 1e-4, "adam": 1e-4}
+
+
+def greatest_difference(ours, theirs, excused=0.0):
+    """Over all elements but a share that is excused, relative to the greatest element."""
     worst = 0.0
     for a, b in zip(ours, theirs):
-        scale = max(float(b.float().abs().max()), 1e-30) if b.numel() else 1.0
-        worst = max(worst, float((a.float() - b.float()).abs().max()) / scale if a.numel() else 0.0)
+        if a.numel() == 0:
+            continue
+        scale = max(float(b.float().abs().max()), 1e-30)
+        differences = (a.float() - b.float()).abs().flatten()
+        rank = differences.numel() - int(excused * differences.numel())
+        greatest = differences.max() if rank == differences.numel() else differences.kthvalue(rank).values
+        worst = max(worst, float(greatest) / scale)
     return worst
 
 
-def check_answers(workload, libraries):
+def check_answers(workload, libraries, optimizer):
     """Forward and one training step on the first batch; they warm up too. Returns the greatest relative difference."""
     batch = workload.batches[0]
     ours, worst = None, 0.0
@@ -80,7 +92,7 @@ def check_answers(workload, libraries):
         if ours is None:
             ours = (outputs, touched)
             continue
-        worst = max(worst, greatest_difference(ours[0], outputs), greatest_difference(ours[1], touched))
+        worst = max(worst, greatest_difference(ours[0], outputs), greatest_difference(ours[1], touched, ELEMENTWISE.get(optimizer, 0.0)))
     if worst > TOLERANCE[workload.dtype]:
         raise SystemExit(f"{workload.name}: answers differ by {worst:.2e}")
     return worst
@@ -150,6 +162,28 @@ def print_means(results):
                       f"{len(medians)} workloads; worst {medians[worst]:.2f}x on {worst}")
 
 
+def compare(arguments, name, optimizer):
+    """The result of one workload."""
+    torch.set_num_threads(arguments.threads)
+    workload = load(arguments.program, [*WORKLOADS[name], *MEMORY, "--optimizer", optimizer], NUM_BATCHES)
+    libraries = make_rivals(arguments, workload, optimizer)
+    difference = check_answers(workload, libraries, optimizer)
+    times = measure(workload, libraries, arguments.rounds, CLOCKS[arguments.clock])
+    result = {"name": name, "description": workload.description, "optimizer": optimizer, "difference": difference,
+              "lookups": workload.lookups(), **{call: summarize(times[call]) for call in times}}
+    for call in times:
+        print(row(name, call, result[call]), flush=True)
+    for library in libraries:
+        library.close()
+    return result
+
+
+def in_own_process(function, *arguments):
+    """A heap that one workload has grown and torn stays as large as it was: the next one starts with a new process."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
@@ -162,26 +196,16 @@ def main():
     parser.add_argument("--optimizers", nargs="+", default=["rowwise_adagrad"], choices=list(rivals.OPTIMIZER_NUMBERS))
     parser.add_argument("--output")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
 
     print(f"{'workload':<20} {'call':<9}  {'warpbag':>10}  {'torch':>10}  {'FBGEMM':>10}  torch / warpbag, of least "
           "times  FBGEMM / warpbag")
     results = []
     for optimizer in arguments.optimizers:
         for name in arguments.workloads:
-            workload = load(arguments.program, [*WORKLOADS[name], *MEMORY, "--optimizer", optimizer], NUM_BATCHES)
-            libraries = make_rivals(arguments, workload, optimizer)
-            difference = check_answers(workload, libraries)
-            times = measure(workload, libraries, arguments.rounds, CLOCKS[arguments.clock])
-            result = {"name": name, "description": workload.description, "optimizer": optimizer, "difference": difference,
-                      "lookups": workload.lookups(), **{call: summarize(times[call]) for call in times}}
-            results.append(result)
-            for call in times:
-                print(row(name, call, result[call]), flush=True)
-            for library in libraries:
-                library.close()
-            del libraries, workload
-            gc.collect()
+            try:
+                results.append(in_own_process(compare, arguments, name, optimizer))
+            except BrokenProcessPool:
+                print(f"{name}: its process was killed, perhaps for memory", file=sys.stderr, flush=True)
     print_means(results)
     if arguments.output:
         with open(arguments.output, "w") as file:

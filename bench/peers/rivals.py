@@ -120,7 +120,8 @@ class Torch:
         elif optimizer == "adagrad":
             self.optimizer = torch.optim.Adagrad(self.tables, lr=LEARNING_RATE, eps=EPS)
         elif optimizer == "adam":
-            self.optimizer = torch.optim.SparseAdam(self.tables, lr=LEARNING_RATE, eps=EPS)
+            # SparseAdam adds eps to the root before it corrects it for the first steps, others after: so both are one at step 1.
+            self.optimizer = torch.optim.SparseAdam(self.tables, lr=LEARNING_RATE, eps=EPS * (1 - 0.999) ** 0.5)
         elif optimizer == "sgd":
             self.optimizer = torch.optim.SGD(self.tables, lr=LEARNING_RATE)
         self.outputs = None
@@ -171,7 +172,9 @@ class Fbgemm:
         if any(table.dim % 4 for table in workload.tables):
             raise Unsupported("dimensions that 4 does not divide")
         kinds = {"rowwise_adagrad": EmbOptimType.EXACT_ROWWISE_ADAGRAD, "adagrad": EmbOptimType.EXACT_ADAGRAD,
-                 "adam": EmbOptimType.ADAM, "sgd": EmbOptimType.EXACT_SGD}
+                 "sgd": EmbOptimType.EXACT_SGD}
+        if optimizer not in kinds:
+            raise Unsupported(f"{optimizer} on the CPU")
         self.workload = workload
         precision = SparseType.FP32 if workload.dtype == "f32" else SparseType.FP16
         self.module = SplitTableBatchedEmbeddingBagsCodegen(
