@@ -71,8 +71,10 @@ __device__ __forceinline__ void pool_pieces(const pool_job& job, const pool_rows
   constexpr std::uint32_t block = numerics::block_occurrences;
   constexpr int width = Format::width < quad_elements ? Format::width : quad_elements;
   const pool_bags<Index> bags(job.record);
-  const std::uint32_t position = (rows.first + group_index(job)) * pool_policy::piece;
-  if (position >= bags.end()) return;
+  const std::uint64_t tile_begin =
+      std::uint64_t{rows.first + group_index(job)} * pool_policy::piece;
+  if (tile_begin >= bags.end()) return;
+  const auto position = static_cast<std::uint32_t>(tile_begin);
   const std::uint32_t bag =
       bags.offsets == nullptr ? position / bags.hotness
                               : job.problem.bag_of_position[job.record.first_position + position] -
@@ -86,13 +88,14 @@ __device__ __forceinline__ void pool_pieces(const pool_job& job, const pool_rows
   const id_rules<Index> rules(job.record, job.policy);
   std::uint32_t counted = 0;
 #pragma unroll 1
-  for (std::uint32_t first = piece.begin; first < piece.end; first += block) {
+  for (std::uint32_t number = piece.begin / block; number <= (piece.end - 1) / block; ++number) {
+    const std::uint32_t first = number * block;
     const std::uint32_t begin = range.begin + first;
     bag_walk<Format, lookup_kind::checked, Index> walk = {bags.ids + begin, nullptr, lane, rules};
     if (bags.weights != nullptr) walk.weights = bags.weights + begin;
     sum_of_rows<Format::elements> pooled;
     pool_bag(walk, min(block, piece.end - first), pooled);
-    lane.template store<float, width>(sums + first / block * job.longs.stride, job.record.dim,
+    lane.template store<float, width>(sums + number * job.longs.stride, job.record.dim,
                                       pooled.total);
     counted += walk.counted;
   }
@@ -100,7 +103,7 @@ __device__ __forceinline__ void pool_pieces(const pool_job& job, const pool_rows
                   job.longs.arrived + slot * job.longs.strips + rows.strip / strip_columns,
                   piece.end - piece.begin, range.length, counted)) {
     auto pooled = add_block_sums<Format>(lane, sums, job.longs.stride,
-                                         (range.length + block - 1) / block, job.record.dim);
+                                         (range.length - 1) / block + 1, job.record.dim);
     finish(bag, pooled, counted);
   }
 }

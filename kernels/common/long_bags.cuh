@@ -21,12 +21,13 @@ struct bag_piece {
 };
 
 /// What the group of a tile takes of the bag of its first position, which is the bag's lookup
-/// `into`.
-__device__ __forceinline__ bag_piece piece_of_tile(std::uint32_t into, std::uint32_t length) {
-  constexpr std::uint32_t piece = pool_policy::piece;
+/// `into`. In 64 bits, for a bag may end just below 2^32.
+__device__ __forceinline__ bag_piece piece_of_tile(std::uint64_t into, std::uint64_t length) {
+  constexpr std::uint64_t piece = pool_policy::piece;
   if (length <= pool_policy::longest_bag) return {0, 0};
-  const std::uint32_t here = (into + piece - 1) / piece * piece;
-  return {into < piece ? 0 : here, min(here + piece, length)};
+  const std::uint64_t here = (into + piece - 1) / piece * piece;
+  return {static_cast<std::uint32_t>(into < piece ? 0 : min(here, length)),
+          static_cast<std::uint32_t>(min(here + piece, length))};
 }
 
 /// True in all lanes of the group that brings the last lookups of a bag; `counted`, which counts
