@@ -3,6 +3,7 @@
 // One pass over all offsets and ids of a batch. It reads nothing outside the buffers whatever they
 // hold, so that garbage is found and not fallen over: an offset is compared before it is followed.
 
+#include "kernels/common/hot_rows.cuh"
 #include "kernels/common/last_block.cuh"
 #include "kernels/common/records.cuh"
 #include "kernels/common/warp.cuh"
@@ -52,6 +53,32 @@ __device__ __forceinline__ unsigned check_position(const device_problem& problem
   if (policy != bad_id_policy::error) return 1;
   report_fault(problem, number, true, index);
   return 0;
+}
+
+/// Whether the row at a position is hot; of features without a sample it means nothing.
+template <typename Index>
+__device__ __forceinline__ bool is_hot_lookup(const device_problem& problem,
+                                              const hot_filter* filters, std::int64_t position) {
+  const std::int32_t number = feature_of_position(problem, position);
+  const feature_record& feature = problem.features[number];
+  if (!may_share_rows(problem.tables[feature.table], feature)) return true;
+  const std::uint32_t bucket =
+      bucket_of(load_index<Index>(feature.ids, position - feature.first_position));
+  return (filters[number].words[bucket / 32] >> bucket % 32 & 1U) != 0;
+}
+
+/// Leaves the bits of 32 positions, and behind the last ones the word that pool may read too; by
+/// one warp.
+template <typename Index>
+__device__ __forceinline__ void mark_hot_lookups(const device_problem& problem,
+                                                 const hot_row_work& hot, std::int64_t position) {
+  const bool is_hot =
+      position < problem.total_positions && is_hot_lookup<Index>(problem, hot.filters, position);
+  const unsigned bits = __ballot_sync(full_mask, is_hot);
+  if (lane_index() != 0) return;
+  std::uint32_t* const word = hot.lookups + position / warp_size;
+  word[0] = bits;
+  if (position + warp_size >= problem.total_positions) word[1] = 0;
 }
 
 __global__ void clear_status_kernel(device_status* status, bool everything) {
@@ -149,7 +176,8 @@ __device__ __forceinline__ void check_bags(const device_problem& problem, std::i
 template <typename Index>
 __global__ void __launch_bounds__(256)
     check_inputs_kernel(const __grid_constant__ device_problem problem, bad_id_policy policy,
-                        std::uint32_t* bag_of_position, float* scale_of_bag) {
+                        std::uint32_t* bag_of_position, float* scale_of_bag,
+                        const __grid_constant__ hot_row_work hot) {
   std::int64_t item = warp_index();
   std::int64_t end = warps_for(problem.total_positions);
   unsigned bad_ids = 0;
@@ -158,6 +186,7 @@ __global__ void __launch_bounds__(256)
     if (position < problem.total_positions) {
       bad_ids += check_position<Index>(problem, position, policy, bag_of_position);
     }
+    if (hot.lookups != nullptr) mark_hot_lookups<Index>(problem, hot, position);
   }
   bad_ids = __reduce_add_sync(full_mask, bad_ids);
   if (lane_index() == 0 && bad_ids != 0) {

@@ -16,8 +16,8 @@ namespace warpbag::kernels {
 
 /// Pools bags first, first + groups, ... of the warp, one a group and step. finish(bag, pooled,
 /// how many lookups count in a mean).
-template <lookup_kind Kind, typename Index, template <int> typename Pooled, typename Format,
-          typename Finish>
+template <lookup_kind Kind, typename Index, template <int> typename Pooled, bool Sampled = false,
+          typename Format, typename Finish>
 __device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const pool_rows& rows,
                                                   const lane_parts<Format>& lane, Finish finish) {
   const pool_bags<Index> bags(job.record);
@@ -30,7 +30,8 @@ __device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const poo
     if (Pooled<Format::elements>::cut_when_long && range.length > pool_policy::longest_bag) {
       continue;
     }
-    bag_walk<Format, Kind, Index> walk = {bags.ids + range.begin, nullptr, lane, rules};
+    bag_walk<Format, Kind, Index, Sampled> walk = {bags.ids + range.begin, nullptr, lane, rules};
+    if (Sampled) walk.hot = {job.problem.hot_lookups, job.record.first_position + range.begin};
     if (Kind == lookup_kind::weighted ||
         (Kind == lookup_kind::checked && bags.weights != nullptr)) {
       walk.weights = bags.weights + range.begin;
@@ -125,6 +126,12 @@ __device__ __forceinline__ void pool_sums(const pool_job& job, const pool_rows& 
     output.store(bag, pooled.total);
   };
   const auto pool_as = [&](auto kind) {
+    if constexpr (Format::takes_hints) {
+      if (job.record.sampled) {
+        pool_bags_of_warp<decltype(kind)::value, Index, sum_of_rows, true>(job, rows, lane, finish);
+        return;
+      }
+    }
     pool_bags_of_warp<decltype(kind)::value, Index, sum_of_rows>(job, rows, lane, finish);
   };
   if (rows.tiles) {

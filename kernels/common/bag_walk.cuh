@@ -103,13 +103,28 @@ struct id_rules {
   }
 };
 
+/// device_problem::hot_lookups, from a bag's first lookup on.
+struct hot_lookup_bits {
+  const std::uint32_t* words = nullptr;
+  std::uint32_t position = 0;
+
+  /// Bits 0 to count - 1 are of the next `count` lookups, 32 at most; others mean nothing.
+  __device__ __forceinline__ std::uint32_t next(std::uint32_t count) {
+    const std::uint32_t* const word = words + position / 32;
+    const std::uint32_t bits = __funnelshift_r(word[0], word[1], position % 32);
+    position += count;
+    return bits;
+  }
+};
+
 /// The lookups of a bag that are still to come, as one lane sees them.
-template <typename Format, lookup_kind Kind, typename Index>
+template <typename Format, lookup_kind Kind, typename Index, bool Sampled = false>
 struct bag_walk {
   const Index* ids;
   const float* weights;  // nullptr: all 1
   lane_parts<Format> lane;
   id_rules<Index> rules;
+  hot_lookup_bits hot = {};    // where Sampled
   std::uint32_t position = 0;  // of the next lookup within the bag
   std::uint32_t counted = 0;   // lookups that count in a mean; of kind checked only
 
@@ -126,8 +141,14 @@ struct bag_walk {
     global_address rows[Rows];
 #pragma unroll
     for (int u = 0; u < Rows; ++u) rows[u] = find(ids[u], u, loaded.weight[u]);
+    if constexpr (Sampled) {
+      const std::uint32_t bits = hot.next(Rows);
 #pragma unroll
-    for (int u = 0; u < Rows; ++u) loaded.row[u] = lane.load(rows[u]);
+      for (int u = 0; u < Rows; ++u) loaded.row[u] = lane.load(rows[u], bits & 1U << u);
+    } else {
+#pragma unroll
+      for (int u = 0; u < Rows; ++u) loaded.row[u] = lane.load(rows[u]);
+    }
     loaded.position = position;
     position += Rows;
     ids += Rows;
@@ -166,10 +187,10 @@ struct bag_walk {
 };
 
 /// Adds `length` lookups to `pooled`, in order, in blocks of 64 (N2).
-template <typename Format, lookup_kind Kind, typename Index, typename Pooled>
-__device__ __forceinline__ void pool_bag(bag_walk<Format, Kind, Index>& walk, std::uint32_t length,
-                                         Pooled& pooled) {
-  using walk_type = bag_walk<Format, Kind, Index>;
+template <typename Format, lookup_kind Kind, typename Index, bool Sampled, typename Pooled>
+__device__ __forceinline__ void pool_bag(bag_walk<Format, Kind, Index, Sampled>& walk,
+                                         std::uint32_t length, Pooled& pooled) {
+  using walk_type = bag_walk<Format, Kind, Index, Sampled>;
   constexpr std::uint32_t block = numerics::block_occurrences;
   constexpr int in_flight = pool_policy::rows_in_flight(Kind, Format::elements, Format::parts);
   std::uint32_t left = length;

@@ -69,6 +69,9 @@ struct device_problem {
   // [total_positions] global bag (first_bag + bag) of each position in CSR features; no_bag beyond
   // the last offset; not written for features of fixed hotness
   const std::uint32_t* bag_of_position;
+  // [total_positions / 32 + 2] a bit of each position of the features that may_share_rows
+  // (hot_rows.cuh): its row is hot
+  const std::uint32_t* hot_lookups;
   const float* scale_of_bag;  // [total_bags] 1 / count for mean, 1 else (count: lookups that count
                               // in the mean)
 };

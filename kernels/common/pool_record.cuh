@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/common/device_problem.cuh"
+#include "kernels/common/hot_rows.cuh"
 
 namespace warpbag::kernels {
 
@@ -87,6 +88,7 @@ struct alignas(16) pool_record {
   dtype row_type;
   pooling_mode mode;
   bool has_last_offset;
+  bool sampled;  // may_share_rows: bits of its lookups tell which rows are hot
   const void* rows;
   std::int64_t row_stride;  // elements
   const void* ids;
@@ -151,6 +153,7 @@ inline pool_record pool_record_of(const table_record& table, const feature_recor
   record.row_type = table.row_type;
   record.mode = feature.mode;
   record.has_last_offset = feature.has_last_offset;
+  record.sampled = may_share_rows(table, feature);
   record.rows = table.rows;
   record.row_stride = table.row_stride;
   record.ids = feature.ids;

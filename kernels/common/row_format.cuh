@@ -23,6 +23,8 @@ struct row_format {
                                   std::conditional_t<Width == 1, std::uint16_t, std::uint32_t>>;
   static constexpr int word_elements = static_cast<int>(sizeof(word) / sizeof(stored));
   static constexpr int words = width / word_elements;
+  // A lane holds its part in one access of 16 bytes.
+  static constexpr bool takes_hints = width * sizeof(stored) == 16;
 };
 
 /// An address in global memory, not yet a pointer: pointers that come out of arithmetic which the
@@ -68,6 +70,28 @@ __device__ __forceinline__ void load_global(std::uint32_t (&x)[1], global_addres
 }
 __device__ __forceinline__ void load_global(std::uint16_t (&x)[1], global_address address) {
   asm("ld.global.nc.u16 %0, [%1];" : "=h"(x[0]) : "l"(address));
+}
+
+// The same of rows that many bags share or do not (hot_rows.cuh): L1 keeps hot ones, the others go
+// past it. Of the two loads one is done, and ptxas lets neither wait for the other.
+
+#define WARPBAG_LOAD_HOT_OR_PAST(shape, results) \
+  "{ .reg .pred hot; setp.ne.u32 hot, %5, 0;"    \
+  " @hot ld.global.nc." shape " " results        \
+  ", [%4];"                                      \
+  " @!hot ld.global.nc.L1::no_allocate." shape " " results ", [%4]; }"
+
+__device__ __forceinline__ void load_global(float (&x)[4], global_address address,
+                                            std::uint32_t hot) {
+  asm(WARPBAG_LOAD_HOT_OR_PAST("v4.f32", "{%0, %1, %2, %3}")
+      : "=f"(x[0]), "=f"(x[1]), "=f"(x[2]), "=f"(x[3])
+      : "l"(address), "r"(hot));
+}
+__device__ __forceinline__ void load_global(std::uint32_t (&x)[4], global_address address,
+                                            std::uint32_t hot) {
+  asm(WARPBAG_LOAD_HOT_OR_PAST("v4.u32", "{%0, %1, %2, %3}")
+      : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+      : "l"(address), "r"(hot));
 }
 
 // Stores.
@@ -152,6 +176,14 @@ struct lane_parts {
     for (int p = 0; p < Format::parts; ++p) {
       load_global(result.word[p], p == 0 ? first : first + from_first[p]);
     }
+    return result;
+  }
+
+  /// The same in one access of 16 bytes; hot: 0 for a row that is not.
+  __device__ __forceinline__ loaded load(global_address first, std::uint32_t hot) const {
+    static_assert(Format::takes_hints);
+    loaded result;
+    load_global(result.word[0], first, hot);
     return result;
   }
 

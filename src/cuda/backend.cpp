@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/backend.hpp"
 
+#include <algorithm>
+
 #include "cuda/current_device.hpp"
 #include "cuda/device_count.hpp"
 
@@ -86,6 +88,7 @@ void cuda_backend::prepare(const problem& problem, record_source source) {
   records.total_bags = problem.total_bags;
   records.total_rows = problem.total_rows;
   records.bag_of_position = part<std::uint32_t>(layout_.bag_of_position);
+  records.hot_lookups = part<std::uint32_t>(layout_.hot_lookups);
   records.scale_of_bag = part<float>(layout_.scale_of_bag);
   const unsigned long long now_in = capture();
   if (source == record_source::cached && now_in == uploaded_in_ && packed_ == uploaded_) return;
@@ -99,8 +102,17 @@ void cuda_backend::prepare(const problem& problem, record_source source) {
 void cuda_backend::check_inputs(const problem& problem) {
   const current_device here(device_.ordinal);
   prepare(problem, record_source::new_batch);
+  kernels::hot_row_work hot = {};
+  if (std::any_of(problem.features.begin(), problem.features.end(), [&](const auto& feature) {
+        return kernels::may_share_rows(problem.tables[static_cast<std::size_t>(feature.table)],
+                                       feature);
+      })) {
+    hot = {part<kernels::hot_filter>(layout_.hot_filters),
+           part<std::uint32_t>(layout_.hot_lookups)};
+    cuda::sample_rows(context_, problem, hot.filters);
+  }
   cuda::check_inputs(context_, problem, part<std::uint32_t>(layout_.bag_of_position),
-                     part<float>(layout_.scale_of_bag));
+                     part<float>(layout_.scale_of_bag), hot);
 }
 
 void cuda_backend::deduplicate(const problem& problem) {

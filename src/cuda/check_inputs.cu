@@ -10,7 +10,7 @@ namespace {
 
 template <typename Index>
 void launch(const launch_context& context, bad_id_policy policy, std::uint32_t* bag_of_position,
-            float* scale_of_bag) {
+            float* scale_of_bag, const kernels::hot_row_work& hot) {
   const kernels::device_problem& problem = context.problem;
   const std::int64_t warps = kernels::warps_for(problem.total_positions) +
                              kernels::warps_for(problem.total_bags) +
@@ -18,19 +18,20 @@ void launch(const launch_context& context, bad_id_policy policy, std::uint32_t* 
   // Two steps a warp: its start and the end of the launch cost as much as a step.
   kernels::check_inputs_kernel<Index>
       <<<grid_blocks(context, warps, 2 * block_warps), block_threads, 0, context.stream>>>(
-          problem, policy, bag_of_position, scale_of_bag);
+          problem, policy, bag_of_position, scale_of_bag, hot);
   check_launch("check_inputs");
 }
 
 }  // namespace
 
 void check_inputs(const launch_context& context, const operations::problem& problem,
-                  std::uint32_t* bag_of_position, float* scale_of_bag) {
+                  std::uint32_t* bag_of_position, float* scale_of_bag,
+                  const kernels::hot_row_work& hot) {
   if (problem.features.empty()) return;
   if (problem.ids_type == index_type::i32) {
-    launch<std::int32_t>(context, problem.policy, bag_of_position, scale_of_bag);
+    launch<std::int32_t>(context, problem.policy, bag_of_position, scale_of_bag, hot);
   } else {
-    launch<std::int64_t>(context, problem.policy, bag_of_position, scale_of_bag);
+    launch<std::int64_t>(context, problem.policy, bag_of_position, scale_of_bag, hot);
   }
 }
 

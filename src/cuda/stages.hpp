@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cuda/launch_context.hpp"
+#include "kernels/common/hot_rows.cuh"
 #include "kernels/common/routing_work.cuh"
 #include "numerics/initialisation.hpp"
 #include "operations/problem.hpp"
@@ -21,9 +22,13 @@ namespace warpbag::cuda {
 void upload(cudaStream_t stream, std::span<const std::uint64_t> words, std::uint64_t* destination,
             kernels::device_status* new_batch = nullptr);
 
+/// Finds the hot rows of the batch's large features (kernels/common/hot_rows.cuh).
+void sample_rows(const launch_context& context, const operations::problem& problem,
+                 kernels::hot_filter* filters);
 /// Judges the batch that upload began; writes bag_of_position, scale_of_bag and the status.
 void check_inputs(const launch_context& context, const operations::problem& problem,
-                  std::uint32_t* bag_of_position, float* scale_of_bag);
+                  std::uint32_t* bag_of_position, float* scale_of_bag,
+                  const kernels::hot_row_work& hot);
 /// Forgets what was found since the last call; `everything`: the fault of this batch too.
 void clear_status(cudaStream_t stream, kernels::device_status* status, bool everything);
 

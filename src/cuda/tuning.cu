@@ -2,6 +2,7 @@
 #include "operations/tuning.hpp"
 
 #include "kernels/common/gradient_walk.cuh"
+#include "kernels/common/hot_rows.cuh"
 #include "kernels/common/long_run_work.cuh"
 #include "kernels/common/pool_record.cuh"
 #include "kernels/common/rowwise_rows.cuh"
@@ -31,6 +32,14 @@ std::vector<tuning_choice> cuda_tuning() {
        "128 registers, no spill; 16 to 32 bytes of stack with 96"},
       {"pool.longest_bag", pool_policy::longest_bag, "64 trips to memory, 8 rows at a time"},
       {"pool.piece", pool_policy::piece, "as many trips, 4 rows at a time"},
+      {"hot_rows.least_bytes", k::hot_row_policy::least_bytes,
+       "of rows a feature reads: a GPU takes some 80 us for them, beside which a sample is little"},
+      {"hot_rows.samples", k::hot_row_policy::samples,
+       "the 200th row of alpha 1.15 is seen 8 times"},
+      {"hot_rows.kept_bytes", k::hot_row_policy::kept_bytes,
+       "cuembed-readme --batch 8192: 9.9 sectors a row reach L2 in place of 11.4"},
+      {"hot_rows.least_share", k::hot_row_policy::least_share,
+       "fewer lookups than a quarter: all hot"},
       {"upload.small_words", k::upload_policy::small_words,
        "parameters of every toolkit: 4,096 bytes"},
       {"upload.large_words", k::upload_policy::large_words, "of CUDA 12.1 and newer: 32,764 bytes"},

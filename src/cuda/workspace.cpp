@@ -55,6 +55,8 @@ workspace_layout make_workspace_layout(const operations::problem_limits& limits)
       parts.next(static_cast<std::int64_t>(record_words(limits.tables, limits.features)), 8);
   layout.bag_of_position = parts.next(limits.positions, 4);
   layout.scale_of_bag = parts.next(limits.bags, 4);
+  layout.hot_filters = parts.next(limits.features, sizeof(kernels::hot_filter));
+  layout.hot_lookups = parts.next(limits.positions / 32 + 2, 4);
   for (int i = 0; i < 2; ++i) {
     layout.keys[i] = parts.next(limits.positions, key_bytes);
     layout.positions[i] = parts.next(limits.positions, 4);

@@ -17,6 +17,8 @@ struct workspace_layout {
   std::size_t records;          // pool_records, table_records, feature_records
   std::size_t bag_of_position;  // u32 [positions]
   std::size_t scale_of_bag;     // f32 [bags]
+  std::size_t hot_filters;      // hot_filter [features]
+  std::size_t hot_lookups;      // u32 [positions / 32 + 2]: reads of eight bits may go one word on
   std::size_t keys[2];          // u32 or u64 [positions]: the sort goes to and fro
   std::size_t positions[2];     // u32 [positions]
   std::size_t sort_scratch;     // of deduplicate and route

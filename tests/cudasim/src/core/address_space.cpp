@@ -297,9 +297,9 @@ uint64_t lane_address(Warp& w, const Op& o, int i) {
 }
 
 void observe(Warp& w, Space space, Access kind, Sem sem, const uint64_t* a, uint32_t mask,
-             uint32_t bytes) {
+             uint32_t bytes, bool past_l1) {
   Grid& g = *w.grid;
-  if (g.profiler) g.profiler->access(w, space, kind, a, mask, bytes);
+  if (g.profiler) g.profiler->access(w, space, kind, a, mask, bytes, past_l1);
   if (g.races) {
     bool sync = kind == Access::atomic || sem == Sem::sync;
     if (space == Space::global)

@@ -137,6 +137,7 @@ struct Counters {
            shared_wavefronts = 0;  // >requests = bank conflicts
   uint64_t local_requests = 0, local_sectors = 0;
   uint64_t l1_hit_sectors = 0;  // of loads, in the modelled L1; L2 is asked for them all the same
+  uint64_t l1_hit_sectors_unhinted = 0;  // had L1::no_allocate not been said
   uint64_t l2_hit_sectors = 0, dram_read_sectors = 0,
            dram_write_sectors = 0;  // through the modelled L2
   uint64_t footprint_read_bytes = 0,

@@ -16,6 +16,7 @@ void Decoder::load_store(bool load) {
   Op op = base(Class::memory);
   op.ty = ty();
   if (scope_mods()) op.sem = Sem::sync;
+  op.past_l1 = has("L1::no_allocate");
   has_prefix("L1::"), has_prefix("L2::");
   ignore({"nc", "unified", "ca", "cg", "cs", "lu", "cv", "wb", "wt"});
   op.space = space_modifier();

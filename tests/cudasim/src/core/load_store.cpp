@@ -127,7 +127,7 @@ inline uint8_t* bulk_pointer(Warp& w, const Op& o, const uint64_t* a, uint32_t m
   uint8_t* p = contiguous_pointer(w, o.space, a, esize, kind);
   if (p && w.grid->observe)
     observe(w, o.space == Space::shared ? Space::shared : Space::global, kind, o.sem, a, mask,
-            esize);
+            esize, o.past_l1);
   return p;
 }
 
@@ -153,7 +153,7 @@ void op_load(Lanes& l, const Op& o, uint32_t mask) {
   auto part = [&](Space space, const uint64_t* at, uint32_t m) {
     resolve(w, space, at, m, bytes, Access::load, p);
     for (uint32_t k = 0; k < o.n; ++k) load_element(w, o, o.refs[k], p, m, k * esize);
-    if (w.grid->observe) observe(w, space, Access::load, o.sem, at, m, bytes);
+    if (w.grid->observe) observe(w, space, Access::load, o.sem, at, m, bytes, o.past_l1);
   };
   if (o.space == Space::generic)
     split_generic(a, mask, part);

@@ -20,9 +20,9 @@ bool is_constant(Warp& w, uint64_t a);  // in a .const variable
 const uint8_t* param_pointer(Warp& w, uint64_t a, uint32_t bytes, int lane);
 [[noreturn]] void misaligned(uint64_t a, uint32_t bytes, int lane, const char* space);
 
-// The profile and the race checkers see every access.
+// The profile and the race checkers see every access. past_l1: what L1 does not hold stays out.
 void observe(Warp& w, Space space, Access kind, Sem sem, const uint64_t* a, uint32_t mask,
-             uint32_t bytes);
+             uint32_t bytes, bool past_l1 = false);
 
 // Operand a of every lane, with the displacement.
 void addresses(Warp& w, const Op& o, uint64_t* a);

@@ -9,11 +9,20 @@ Cache::Cache(uint64_t bytes, uint32_t ways)
   lines_.resize(sets_ * ways_);
 }
 
+// Spreads consecutive lines and large strides over the sets.
+uint64_t Cache::set_of(uint64_t tag) const {
+  return (tag ^ (tag >> 13) * 0x9E3779B97F4A7C15ull >> 40) % sets_;
+}
+
+bool Cache::has_line_of(uint64_t sector) const {
+  uint64_t tag = sector >> 2;
+  const Line* way = &lines_[set_of(tag) * ways_];
+  return std::any_of(way, way + ways_, [&](const Line& line) { return line.tag == tag; });
+}
+
 Cache::Line& Cache::line_of(uint64_t sector, uint32_t& dirty_out) {
   uint64_t tag = sector >> 2;
-  // spread consecutive lines and large strides over the sets
-  uint64_t set = (tag ^ (tag >> 13) * 0x9E3779B97F4A7C15ull >> 40) % sets_;
-  Line* way = &lines_[set * ways_];
+  Line* way = &lines_[set_of(tag) * ways_];
   Line* line = way;
   for (uint32_t k = 0; k < ways_ && line->tag != tag; ++k)
     if (way[k].tag == tag || way[k].stamp < line->stamp) line = &way[k];
@@ -30,13 +39,24 @@ Profiler::Profiler(Grid& g, const DeviceModel& model)
     : g_(g), model_(model), l2_(model.l2_bytes, 16) {}
 
 // Blocks are dealt to multiprocessors in turn, and every load goes through L1, whatever its cache
-// operator; stores go past it.
-void Profiler::l1(uint64_t block, uint64_t sector) {
-  if (l1_.empty()) l1_.assign(size_t(model_.sm_count), Cache(model_.l1_bytes, 4));
+// operator; stores go past it. past: a line that is not there is not brought there.
+void Profiler::l1(uint64_t block, uint64_t sector, bool past) {
+  if (l1_.empty()) {
+    const Cache cold(model_.l1_bytes, 4);
+    l1_.assign(size_t(model_.sm_count), {cold, cold});
+  }
+  L1& here = l1_[block % l1_.size()];
+  if (!past || here.cache.has_line_of(sector)) {
+    read_l1(here.cache, sector, g_.counters.l1_hit_sectors);
+  }
+  read_l1(here.unhinted, sector, g_.counters.l1_hit_sectors_unhinted);
+}
+
+void Profiler::read_l1(Cache& cache, uint64_t sector, uint64_t& hits) {
   uint8_t bit = uint8_t(1u << (sector & 3));
   uint32_t none;
-  Cache::Line& line = l1_[block % l1_.size()].line_of(sector, none);
-  g_.counters.l1_hit_sectors += (line.valid & bit) != 0;
+  Cache::Line& line = cache.line_of(sector, none);
+  hits += (line.valid & bit) != 0;
   line.valid |= bit;
 }
 
@@ -116,7 +136,7 @@ void Profiler::touch(uint64_t sector, Access kind) {
 }
 
 void Profiler::access(Warp& w, Space space, Access kind, const uint64_t* address, uint32_t mask,
-                      uint32_t bytes) {
+                      uint32_t bytes, bool past_l1) {
   if (space == Space::shared) return shared_access(kind, address, mask, bytes);
   if (space == Space::param) return;
   uint64_t sectors[32 * 2];
@@ -144,7 +164,7 @@ void Profiler::access(Warp& w, Space space, Access kind, const uint64_t* address
   }
   count_global(kind, uint32_t(__builtin_popcount(mask)), bytes, n);
   for (uint32_t k = 0; k < n; ++k) {
-    if (kind == Access::load) l1(w.block->index, sectors[k]);
+    if (kind == Access::load) l1(w.block->index, sectors[k], past_l1);
     touch(sectors[k], kind);
   }
 }

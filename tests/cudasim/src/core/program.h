@@ -67,6 +67,7 @@ struct Op {
   bool ftz = false, sat = false;
   bool negate = false;  // !%p operand
   Sem sem = Sem::weak;
+  bool past_l1 = false;  // L1::no_allocate
   uint32_t guard = kNoRef;
   uint32_t d = kNoRef, d2 = kNoRef, a = kNoRef, b = kNoRef, c = kNoRef, e = kNoRef;
   uint32_t target = 0;

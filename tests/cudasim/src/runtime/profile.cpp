@@ -33,7 +33,7 @@ std::mutex& profile_mutex() {
   X(global_load_requests) X(global_load_sectors) X(global_load_bytes) X(global_store_requests) \
   X(global_store_sectors) X(global_store_bytes) X(global_atomic_requests) \
   X(global_atomic_sectors) X(shared_load_requests) X(shared_store_requests) X(shared_wavefronts) \
-  X(local_requests) X(local_sectors) X(l1_hit_sectors) X(l2_hit_sectors) X(dram_read_sectors) \
+  X(local_requests) X(local_sectors) X(l1_hit_sectors) X(l1_hit_sectors_unhinted) X(l2_hit_sectors) X(dram_read_sectors) \
   X(dram_write_sectors) X(footprint_read_bytes) X(footprint_write_bytes) X(branches) \
   X(divergent_branches) X(barriers) X(blocks) X(threads) \
   X(float_atomic_requests) X(shared_atomic_requests) X(uncoalesced_load_requests) \

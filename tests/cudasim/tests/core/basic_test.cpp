@@ -381,42 +381,6 @@ TEST(local_and_param_memory) {
   expect_equal(dev.download<int>(d, 64), want, at);
   END_ARCH
 }
-TEST(traffic_counters) {
-  Device dev;
-  Loaded m(dev, "basic_90.ptx");
-  uint64_t a = dev.alloc(1 << 20), out = dev.alloc(1 << 16);
-  Options o = g_options;
-  o.profile = true;
-  for (int stride : {1, 2, 8, 16, 0}) {
-    auto r = m.run("stride_read", {4}, {256}, Args() << a << out << stride, 0, false, {}, &o);
-    const Counters& c = r.counters;
-    uint64_t sectors = stride == 0 ? 1 : std::min(32, 4 * stride);
-    check(c.global_load_requests == 32 && c.global_load_sectors == 32 * sectors &&
-              c.global_load_bytes == 4096,
-          "loads, stride " + std::to_string(stride) + ": " + std::to_string(c.global_load_sectors));
-    check(c.global_store_requests == 32 && c.global_store_sectors == 128 &&
-              c.global_store_bytes == 4096,
-          "stores");
-    check(c.footprint_read_bytes == (stride == 0 ? 32 : 32 * 32 * sectors),
-          "footprint " + std::to_string(c.footprint_read_bytes));
-    check(c.footprint_write_bytes == 4096, "write footprint");
-    check(c.dram_read_sectors == (stride == 0 ? 1 : 32 * sectors) && c.dram_write_sectors == 128,
-          "dram");
-    check(c.l2_hit_sectors == (stride == 0 ? 31u : 0u),
-          "l2 hits " + std::to_string(c.l2_hit_sectors));
-    check(c.l1_hit_sectors == (stride == 0 ? 28u : 0u),  // four blocks on as many multiprocessors
-          "l1 hits " + std::to_string(c.l1_hit_sectors));
-  }
-  for (int stride : {1, 2, 32}) {
-    auto r = m.run("bank_conflict", {1}, {32}, Args() << out << stride, 0, false, {}, &o);
-    check(r.counters.shared_load_requests == 1 && r.counters.shared_store_requests == 1 &&
-              r.counters.shared_wavefronts == 2u * unsigned(stride),
-          "wavefronts, stride " + std::to_string(stride) + ": " +
-              std::to_string(r.counters.shared_wavefronts));
-  }
-  auto r = m.ok("vadd", {1}, {32}, Args() << a << a << out << 20);
-  check(r.counters.branches == 1 && r.counters.divergent_branches == 1, "branches");
-}
 TEST(async_copies) {
   for (std::string arch : {"80", "90", "100"}) {
     Device dev;
