@@ -26,22 +26,13 @@ __device__ __forceinline__ void plan_runs(const reduction& work) {
               });
 }
 
-__device__ __forceinline__ void append_piece(const long_run_work& longs, int group_class,
-                                             const piece& item) {
-  const std::uint32_t index = atomicAdd(&longs.counters->pieces[group_class], 1U);
-  longs.pieces[group_class * longs.piece_capacity + index] = item;
-}
-
-/// Where the combinations of `sums` sums of a level are: the first of them. no_parent: the last
-/// kernel adds the sums. By one warp.
-__device__ __forceinline__ std::uint32_t append_combinations(const long_run_work& longs, int level,
-                                                             std::uint32_t sums) {
-  if (sums <= long_run_policy::most_sums_in_leaf) return no_parent;
+/// Places for `count` entries of each lane in a list that grows by `counter`: the first of this
+/// lane's. By one warp.
+__device__ __forceinline__ std::uint32_t take_places(std::uint32_t& counter, std::uint32_t count) {
+  const std::uint32_t up_to_me = sum_up_to_lane(count);
   std::uint32_t first = 0;
-  if (lane_index() == 0) {
-    first = atomicAdd(&longs.counters->combinations[level], num_fans(sums));
-  }
-  return __shfl_sync(full_mask, first, 0);
+  if (lane_index() == warp_size - 1 && up_to_me != 0) first = atomicAdd(&counter, up_to_me);
+  return __shfl_sync(full_mask, first, warp_size - 1) + up_to_me - count;
 }
 
 /// The combination that has sum `i`, if there are any.
@@ -49,46 +40,69 @@ __device__ __forceinline__ std::uint32_t parent_of(std::uint32_t first, std::uin
   return first == no_parent ? no_parent : first + i / long_run_policy::fan_in;
 }
 
-/// The pieces of the blocks of one item and the combinations of these; by one warp.
-__device__ __forceinline__ void append_blocks(const long_run_work& longs, const tree_item& item,
-                                              std::uint32_t table, int group_class) {
-  constexpr std::uint32_t fan_in = long_run_policy::fan_in;
-  std::uint32_t slot = slot_of_occurrence(item.begin);
-  std::uint32_t sums = item.num_blocks();
-  std::uint32_t parents = append_combinations(longs, 0, sums);
-  for (std::uint32_t i = static_cast<unsigned>(lane_index()); i < sums; i += warp_size) {
-    const std::uint32_t first = i * numerics::block_occurrences;
-    append_piece(longs, group_class,
-                 {item.begin + first,
-                  min(static_cast<std::uint32_t>(numerics::block_occurrences), item.count - first),
-                  slot + i, table, parent_of(parents, i)});
-  }
-  for (int level = 0; parents != no_parent; ++level) {
-    const std::uint32_t next_slot = slot / long_run_policy::sums_per_slot;
-    const std::uint32_t next_sums = num_fans(sums);
-    const std::uint32_t next_parents = append_combinations(longs, level + 1, next_sums);
-    for (std::uint32_t i = static_cast<unsigned>(lane_index()); i < next_sums; i += warp_size) {
-      longs.combinations[level][parents + i] = {{slot + i * fan_in, min(fan_in, sums - i * fan_in),
-                                                 next_slot + i, table, parent_of(next_parents, i)},
-                                                0};
-    }
-    slot = next_slot;
-    sums = next_sums;
-    parents = next_parents;
-  }
+/// Combinations that add up `sums` sums: none of so few that the last kernel adds them.
+__device__ __forceinline__ std::uint32_t num_combinations(std::uint32_t sums) {
+  return sums > long_run_policy::most_sums_in_leaf ? num_fans(sums) : 0;
 }
 
-/// The pieces of an item of each lane; by one warp.
+/// The combinations of each lane's item, a level after another. Returns the first of the lowest
+/// level, no_parent if there is none. By one warp; a lane writes those of its own item, which are a
+/// 64th of its blocks.
+__device__ __forceinline__ std::uint32_t append_combinations(const long_run_work& longs,
+                                                             const tree_item& mine,
+                                                             std::uint32_t table) {
+  std::uint32_t slot = slot_of_occurrence(mine.begin);
+  std::uint32_t sums = mine.has_piece() ? mine.num_blocks() : 0;
+  std::uint32_t fans = num_combinations(sums);
+  const std::uint32_t first = take_places(longs.counters->combinations[0], fans);
+  if (fans == 0) return no_parent;
+  std::uint32_t place = first;
+  for (int level = 0; fans != 0; ++level) {
+    const std::uint32_t next_slot = slot / long_run_policy::sums_per_slot;
+    const std::uint32_t next_fans = num_combinations(fans);
+    const std::uint32_t next_place =
+        next_fans == 0 ? no_parent : atomicAdd(&longs.counters->combinations[level + 1], next_fans);
+    for (std::uint32_t i = 0; i < fans; ++i) {
+      longs.combinations[level][place + i] = {
+          {slot + i * long_run_policy::fan_in,
+           min(long_run_policy::fan_in, sums - i * long_run_policy::fan_in), next_slot + i, table,
+           parent_of(next_place, i)},
+          0};
+    }
+    slot = next_slot;
+    sums = fans;
+    fans = next_fans;
+    place = next_place;
+  }
+  return first;
+}
+
+/// The pieces of each lane's item, dealt to all lanes; by one warp.
 __device__ __forceinline__ void append_items(const long_run_work& longs, const tree_item& mine,
                                              std::uint32_t table, int group_class) {
-  const bool has_blocks = mine.has_piece() && mine.num_blocks() > 1;
-  if (mine.has_piece() && !has_blocks) {
-    append_piece(longs, group_class,
-                 {mine.begin, mine.count, slot_of_occurrence(mine.begin), table, no_parent});
-  }
-  for (unsigned left = __ballot_sync(full_mask, has_blocks); left != 0; left &= left - 1) {
-    const int lane = __ffs(static_cast<int>(left)) - 1;
-    append_blocks(longs, mine.of_lane(lane), table, group_class);
+  constexpr std::uint32_t block = numerics::block_occurrences;
+  const std::uint32_t blocks = mine.has_piece() ? mine.num_blocks() : 0;
+  const std::uint32_t parents = append_combinations(longs, mine, table);
+  const std::uint32_t up_to_me = sum_up_to_lane(blocks);
+  const std::uint32_t all = __shfl_sync(full_mask, up_to_me, warp_size - 1);
+  const std::uint32_t my_place = take_places(longs.counters->pieces[group_class], blocks);
+  piece* const pieces = longs.pieces + group_class * longs.piece_capacity +
+                        __shfl_sync(full_mask, my_place, 0);  // of lane 0's first
+  for (std::uint32_t first = 0; first < all; first += warp_size) {
+    const std::uint32_t i = first + static_cast<unsigned>(lane_index());
+    int owner = 0;  // lanes whose blocks all come before block i
+#pragma unroll
+    for (int step = warp_size / 2; step > 0; step /= 2) {
+      if (__shfl_sync(full_mask, up_to_me, owner + step - 1) <= i) owner += step;
+    }
+    const tree_item item = mine.of_lane(owner);
+    const std::uint32_t number = i - __shfl_sync(full_mask, up_to_me - blocks, owner);
+    const std::uint32_t parent = parent_of(__shfl_sync(full_mask, parents, owner), number);
+    if (i >= all) continue;
+    const std::uint32_t count =
+        item.num_blocks() == 1 ? item.count : min(block, item.count - number * block);
+    pieces[i] = {item.begin + number * block, count, slot_of_occurrence(item.begin) + number, table,
+                 parent};
   }
 }
 
@@ -105,8 +119,9 @@ __device__ __forceinline__ void cut_long_run(const reduction& work, const long_r
     begin = tree.end;
     if (tree.count() <= long_run_policy::longest_piece) {
       if (thread == 0 && tree.count() >= long_run_policy::shortest_piece) {
-        append_piece(longs, group_class,
-                     {tree.begin, tree.count(), slot_of_occurrence(tree.begin), table, no_parent});
+        longs.pieces[group_class * longs.piece_capacity +
+                     atomicAdd(&longs.counters->pieces[group_class], 1U)] = {
+            tree.begin, tree.count(), slot_of_occurrence(tree.begin), table, no_parent};
       }
       continue;
     }

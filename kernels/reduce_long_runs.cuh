@@ -20,12 +20,11 @@
 
 namespace warpbag::kernels {
 
-/// Adds `count` rows of partial sums from `slot` on to a lane's quad, in order. A partial row has
+/// Adds `count` rows of partial sums from `row` on to a lane's quad, in order. A partial row has
 /// room for whole quads, and of these only the ones that begin within `dim` are written.
-__device__ __forceinline__ void add_partials(quad& sum, const long_run_work& longs, int level,
-                                             std::uint32_t slot, std::uint32_t count,
+__device__ __forceinline__ void add_partials(quad& sum, const long_run_work& longs,
+                                             const float* row, std::uint32_t count,
                                              std::int32_t column, std::int32_t dim) {
-  const float* row = longs.partial(level, slot);
 #pragma unroll 4
   for (std::uint32_t i = 0; i < count; ++i) {
     add_quad(sum, load_quad<quad_elements>(row + i * longs.partial_stride, column, dim));
@@ -50,7 +49,7 @@ __device__ __forceinline__ void combine(const reduction& work, const long_run_wo
     for (int strip = 0; strip < num_strips(dim); ++strip) {
       const std::int32_t column = column_of(group, strip);
       quad sum = {};
-      add_partials(sum, longs, level, item.begin, item.count, column, dim);
+      add_partials(sum, longs, longs.partial(level, item.begin), item.count, column, dim);
       store_quad<quad_elements>(longs.partial(level + 1, item.slot), column, dim, sum);
     }
   }
@@ -118,7 +117,7 @@ class long_run_sum {
     while (begin < end) {
       const feature_tree tree(work_, begin, end);
       if (tree.count() <= long_run_policy::longest_piece) {
-        add_node(tree.begin, tree.count());
+        add(part_of(tree.begin, tree.count(), 1));
       } else {
         add_tree(tree);
       }
@@ -135,44 +134,74 @@ class long_run_sum {
     sum_ = {};
   }
 
-  /// Slices between two items have no occurrences, so it is the items that say which sums end.
+  /// A node or leaf as it enters: the sums that its pieces left, or so few occurrences that they
+  /// are walked here.
+  struct part {
+    const float* sums;
+    std::uint32_t num_sums;  // 0: a walk
+    std::uint32_t begin;
+    std::uint32_t count;
+
+    __device__ __forceinline__ part of_lane(int lane) const {
+      return {reinterpret_cast<const float*>(
+                  __shfl_sync(full_mask, reinterpret_cast<unsigned long long>(sums), lane)),
+              __shfl_sync(full_mask, num_sums, lane), __shfl_sync(full_mask, begin, lane),
+              __shfl_sync(full_mask, count, lane)};
+    }
+  };
+
+  __device__ __forceinline__ part part_of(std::uint32_t begin, std::uint32_t count,
+                                          std::uint32_t num_sums) const {
+    std::uint32_t slot = slot_of_occurrence(begin);
+    int level = 0;
+    for (; num_sums > long_run_policy::most_sums_in_leaf; ++level) {
+      slot /= long_run_policy::sums_per_slot;
+      num_sums = num_fans(num_sums);
+    }
+    return {longs_.partial(level, slot), count < long_run_policy::shortest_piece ? 0 : num_sums,
+            begin, count};
+  }
+
+  /// Every lane finds out about a leaf and asks for the sums that are there, before they are added
+  /// one after the other: else each would be two trips to memory that wait for those before. Slices
+  /// between two items have no occurrences, so it is the items that say which sums end.
   __device__ __forceinline__ void add_tree(const feature_tree& tree) {
     const std::uint32_t* const leaf_begins = longs_.leaf_begins_of(tree.begin);
     unsigned slice = numerics::num_slices;  // none yet
-    for (int leaf = 0; leaf < numerics::num_slices;) {
-      const tree_item item(leaf_begins, tree.end, leaf);
-      if (item.count > 0) {
-        const bool is_first = slice == numerics::num_slices;
-        if (!is_first) end_sum(ended_between(slice, static_cast<unsigned>(leaf)));
-        slice = static_cast<unsigned>(leaf);
-        if (item.count <= long_run_policy::longest_piece) {
-          add_node(item.begin, item.count);
-        } else {
-          add_blocks(item);
-        }
+    for (int first = 0; first < numerics::num_slices; first += warp_size) {
+      const tree_item item(leaf_begins, tree.end, first + lane_index());
+      const part mine = part_of(item.begin, item.count, item.num_blocks());
+      if (item.count > 0) ask_for(mine);
+      for (unsigned left = __ballot_sync(full_mask, item.count > 0); left != 0; left &= left - 1) {
+        const int lane = __ffs(static_cast<int>(left)) - 1;
+        const auto leaf = static_cast<unsigned>(first + lane);
+        if (slice != numerics::num_slices) end_sum(ended_between(slice, leaf));
+        slice = leaf;
+        add(mine.of_lane(lane));
       }
-      leaf += item.leaves;
+    }
+  }
+
+  /// A lane brings the strip of its part's sums near.
+  __device__ __forceinline__ void ask_for(const part& mine) const {
+    constexpr int line = 128 / sizeof(float);
+    const std::int32_t strip = walk_.column() / strip_columns * strip_columns;
+    const std::int32_t end = min(strip + strip_columns, walk_.dim());
+    for (std::uint32_t i = 0; i < mine.num_sums; ++i) {
+      const float* const row = mine.sums + i * longs_.partial_stride;
+      for (std::int32_t column = strip; column < end; column += line) {
+        asm volatile("prefetch.global.L1 [%0];" ::"l"(row + column));
+      }
     }
   }
 
   /// A whole node enters as one occurrence.
-  __device__ __forceinline__ void add_node(std::uint32_t begin, std::uint32_t count) {
-    if (count >= long_run_policy::shortest_piece) {
-      add_partials(sum_, longs_, 0, slot_of_occurrence(begin), 1, walk_.column(), walk_.dim());
+  __device__ __forceinline__ void add(const part& x) {
+    if (x.num_sums == 0) {
+      walk_.sum_run(x.begin, x.begin + x.count, [&](const quad& node) { add_quad(sum_, node); });
       return;
     }
-    walk_.sum_run(begin, begin + count, [&](const quad& node) { add_quad(sum_, node); });
-  }
-
-  __device__ __forceinline__ void add_blocks(const tree_item& item) {
-    std::uint32_t slot = slot_of_occurrence(item.begin);
-    std::uint32_t sums = item.num_blocks();
-    int level = 0;
-    for (; sums > long_run_policy::most_sums_in_leaf; ++level) {
-      slot /= long_run_policy::sums_per_slot;
-      sums = (sums + numerics::block_occurrences - 1) / numerics::block_occurrences;
-    }
-    add_partials(sum_, longs_, level, slot, sums, walk_.column(), walk_.dim());
+    add_partials(sum_, longs_, x.sums, x.num_sums, walk_.column(), walk_.dim());
   }
 
   const reduction& work_;
@@ -200,7 +229,9 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
   const lane_group group(widest_class);
   if (thread_index() == 0) *longs.counters = {};
   const std::int64_t num_runs = *work.occurrences.num_long_runs;
-  for (std::int64_t r = warp_index(); r < num_runs; r += num_warps()) {
+  // A run for each block before a second for any.
+  for (std::int64_t r = blockIdx.x + threadIdx.x / warp_size * gridDim.x; r < num_runs;
+       r += num_warps()) {
     const long_run run(work, static_cast<std::uint32_t>(r));
     if (!run.is_trained) continue;
     const table_record& table = work.problem.tables[run.table];

@@ -47,12 +47,7 @@ __device__ __forceinline__ std::uint32_t least_count(const sample_counts& counts
   std::uint32_t before = 0;  // buckets of larger counts
   for (int last = sample_counts::most; last > 0; last -= warp_size) {
     const int count = last - lane_index();
-    std::uint32_t reach = count >= 2 ? counts.buckets_of[count] : 0;
-#pragma unroll
-    for (int distance = 1; distance < warp_size; distance *= 2) {
-      const std::uint32_t other = __shfl_up_sync(full_mask, reach, distance);
-      if (lane_index() >= distance) reach += other;
-    }
+    const std::uint32_t reach = sum_up_to_lane(count >= 2 ? counts.buckets_of[count] : 0U);
     const unsigned too_many = __ballot_sync(full_mask, before + reach > most);
     if (too_many != 0) {
       return static_cast<std::uint32_t>(last + 2 - __ffs(static_cast<int>(too_many)));

@@ -75,11 +75,7 @@ __device__ __forceinline__ void plan_tables(const device_problem& problem, table
   for (int first = 0; first < problem.num_tables; first += warp_size) {
     const int t = first + lane_index();
     const std::int64_t count = t < problem.num_tables ? plan[t].first_tile : 0;
-    std::int64_t sum = count;
-    for (int distance = 1; distance < warp_size; distance *= 2) {
-      const std::int64_t other = __shfl_up_sync(full_mask, sum, distance);
-      if (lane_index() >= distance) sum += other;
-    }
+    const std::int64_t sum = sum_up_to_lane(count);
     if (t < problem.num_tables) plan[t].first_tile = before + sum - count;
     before += __shfl_sync(full_mask, sum, warp_size - 1);
   }

@@ -34,6 +34,17 @@ __host__ __device__ constexpr std::int64_t warps_for(std::int64_t items) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(items + warp_size - 1) / warp_size);
 }
 
+/// Over the lanes up to this one; the whole warp takes part.
+template <typename Number>
+__device__ __forceinline__ Number sum_up_to_lane(Number value) {
+#pragma unroll
+  for (int distance = 1; distance < warp_size; distance *= 2) {
+    const Number other = __shfl_up_sync(full_mask, value, distance);
+    if (lane_index() >= distance) value += other;
+  }
+  return value;
+}
+
 /// The butterfly of N4 (numerics::butterfly is its scalar form); the whole warp takes part and
 /// every lane gets the result. A warp whose lanes beyond the row hold +0 gives the scalar form's
 /// bits.
