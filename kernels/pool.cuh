@@ -8,9 +8,7 @@
 //
 // Modes sum and mean are a kernel of their own: the other modes need more registers.
 
-#include "kernels/common/bag_walk.cuh"
-#include "kernels/common/long_bags.cuh"
-#include "kernels/common/pool_job.cuh"
+#include "kernels/pool_pieces.cuh"
 
 namespace warpbag::kernels {
 
@@ -27,9 +25,7 @@ __device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const poo
 #pragma unroll 1
   for (std::uint32_t bag = rows.first + group_index(job); bag < end; bag += groups) {
     const auto range = bags[bag];
-    if (Pooled<Format::elements>::cut_when_long && range.length > pool_policy::longest_bag) {
-      continue;
-    }
+    if (range.length > pool_policy::longest_bag) continue;  // pool_pieces.cuh
     bag_walk<Format, Kind, Index, Sampled> walk = {bags.ids + range.begin, nullptr, lane, rules};
     if (Sampled) walk.hot = {job.problem.hot_lookups, job.record.first_position + range.begin};
     if (Kind == lookup_kind::weighted ||
@@ -40,72 +36,6 @@ __device__ __forceinline__ void pool_bags_of_warp(const pool_job& job, const poo
     Pooled<Format::elements> pooled;
     pool_bag(walk, range.length, pooled);
     finish(bag, pooled, Kind == lookup_kind::checked ? walk.counted : range.length);
-  }
-}
-
-/// Adds up the block sums of a long bag.
-template <typename Format>
-__device__ __forceinline__ sum_of_rows<Format::elements> add_block_sums(
-    const lane_parts<Format>& lane, const float* sums, std::int64_t stride, std::uint32_t blocks,
-    std::int32_t dim) {
-  constexpr int width = Format::width < quad_elements ? Format::width : quad_elements;
-  sum_of_rows<Format::elements> pooled;
-#pragma unroll(32 / Format::elements)
-  for (std::uint32_t block = 0; block < blocks; ++block, sums += stride) {
-#pragma unroll
-    for (int p = 0; p < Format::parts; ++p) {
-      float part[Format::width];
-      load_stored<width>(part, sums, lane.column[p], dim);
-#pragma unroll
-      for (int i = 0; i < Format::width; ++i) pooled.block.value[p * Format::width + i] = part[i];
-    }
-    pooled.add_block();
-  }
-  return pooled;
-}
-
-/// The pieces of long bags that the group's tile finds; finish as above, for the bags whose last
-/// piece it brings.
-template <typename Index, typename Format, typename Finish>
-__device__ __forceinline__ void pool_pieces(const pool_job& job, const pool_rows& rows,
-                                            const lane_parts<Format>& lane, Finish finish) {
-  constexpr std::uint32_t block = numerics::block_occurrences;
-  constexpr int width = Format::width < quad_elements ? Format::width : quad_elements;
-  const pool_bags<Index> bags(job.record);
-  const std::uint64_t tile_begin =
-      std::uint64_t{rows.first + group_index(job)} * pool_policy::piece;
-  if (tile_begin >= bags.end()) return;
-  const auto position = static_cast<std::uint32_t>(tile_begin);
-  const std::uint32_t bag =
-      bags.offsets == nullptr ? position / bags.hotness
-                              : job.problem.bag_of_position[job.record.first_position + position] -
-                                    job.record.first_bag;
-  const auto range = bags[bag];
-  const bag_piece piece = piece_of_tile(position - range.begin, range.length);
-  if (piece.begin >= piece.end) return;
-  const std::int64_t slot =
-      (job.record.first_position + range.begin) / pool_policy::positions_per_slot;
-  float* const sums = job.longs.sums + slot * job.longs.stride;
-  const id_rules<Index> rules(job.record, job.policy);
-  std::uint32_t counted = 0;
-#pragma unroll 1
-  for (std::uint32_t number = piece.begin / block; number <= (piece.end - 1) / block; ++number) {
-    const std::uint32_t first = number * block;
-    const std::uint32_t begin = range.begin + first;
-    bag_walk<Format, lookup_kind::checked, Index> walk = {bags.ids + begin, nullptr, lane, rules};
-    if (bags.weights != nullptr) walk.weights = bags.weights + begin;
-    sum_of_rows<Format::elements> pooled;
-    pool_bag(walk, min(block, piece.end - first), pooled);
-    lane.template store<float, width>(sums + number * job.longs.stride, job.record.dim,
-                                      pooled.total);
-    counted += walk.counted;
-  }
-  if (brings_last(lane_group(job.record.shape.log_group),
-                  job.longs.arrived + slot * job.longs.strips + rows.strip / strip_columns,
-                  piece.end - piece.begin, range.length, counted)) {
-    auto pooled = add_block_sums<Format>(lane, sums, job.longs.stride,
-                                         (range.length - 1) / block + 1, job.record.dim);
-    finish(bag, pooled, counted);
   }
 }
 
@@ -135,7 +65,7 @@ __device__ __forceinline__ void pool_sums(const pool_job& job, const pool_rows& 
     pool_bags_of_warp<decltype(kind)::value, Index, sum_of_rows>(job, rows, lane, finish);
   };
   if (rows.tiles) {
-    pool_pieces<Index>(job, rows, lane, finish);
+    sum_pieces_of_bags<Index>(job, rows, lane, finish);
     return;
   }
   using std::integral_constant;
@@ -169,6 +99,10 @@ __device__ __forceinline__ void pool_max(const pool_job& job, const pool_rows& r
       if (column < output.dim) positions[column] = pooled.position[e];
     }
   };
+  if (rows.tiles) {
+    max_pieces_of_bags<Index>(job, rows, lane, finish);
+    return;
+  }
   pool_bags_of_warp<lookup_kind::checked, Index, max_of_rows>(job, rows, lane, finish);
 }
 
@@ -261,7 +195,7 @@ __global__ void __launch_bounds__(pool_policy::block_warps* warp_size, pool_poli
     strip = static_cast<std::int32_t>(before) * warp_size * max(shape.width, quad_elements);
   }
   pool_rows rows = {of_strip * shape.rows_per_warp, shape.rows_per_warp, strip, false};
-  if (Part == pool_part::sums && of_strip >= record.row_warps) {
+  if (of_strip >= record.row_warps) {
     rows.tiles = true;
     rows.first = (of_strip - record.row_warps) * (warp_size >> shape.log_group);
   }

@@ -22,7 +22,6 @@ __device__ const float4 zero_strip[warp_size] = {};
 
 template <int Elements>
 struct sum_of_rows {
-  static constexpr bool cut_when_long = true;  // long_bags.cuh
   lane_values<Elements> block = {};
   lane_values<Elements> total = {};
 
@@ -59,7 +58,6 @@ struct sum_of_rows {
 
 template <int Elements>
 struct max_of_rows {
-  static constexpr bool cut_when_long = false;
   lane_values<Elements> total = {};
   std::int32_t position[Elements];
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Bags of more lookups than one group should take, in modes sum and mean: many groups sum blocks of
-// 64 lookups (N2), and the one that brings a bag's last adds the block sums in order. Which group
-// that is changes no bit. (In mode max, where a NaN wins only if it is the bag's first, one group
-// goes through the whole bag.)
+// Bags of more lookups than one group should take, in modes sum, mean and max: many groups leave
+// what comes of their pieces (for sums, N2's sums of 64 lookups each), and the one that brings a
+// bag's last puts these together in order. Which group that is changes no bit.
 //
 // A bag is cut into pieces of `piece` lookups, and positions into tiles as long. Whoever finds the
 // bag of a tile's first position finds every piece: one begins within the tile, and the bag's first

@@ -45,8 +45,8 @@ struct pool_policy {
   /// 16 warps of 128 registers; with 96 registers and 20 warps some of the paths spill.
   static constexpr int block_warps = 4;
   static constexpr int least_blocks = 4;
-  /// A longer bag, of modes sum and mean, is cut into pieces (long_bags.cuh): with eight rows under
-  /// way 512 lookups are 64 trips to memory.
+  /// A longer bag is cut into pieces (long_bags.cuh): with eight rows under way 512 lookups are 64
+  /// trips to memory.
   static constexpr std::uint32_t longest_bag = 512;
   /// Whole blocks; as many trips as such a bag, with the four rows under way of checked lookups.
   static constexpr std::uint32_t piece = 256;

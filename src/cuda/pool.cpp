@@ -12,9 +12,9 @@ namespace {
 std::uint32_t piece_warps(const operations::feature_record& feature,
                           const kernels::pool_shape& shape) {
   using policy = kernels::pool_policy;
-  const bool summed = kernels::part_of(feature.mode) == kernels::pool_part::sums;
+  const bool cut = feature.mode != pooling_mode::none;
   const std::int64_t longest = feature.offsets == nullptr ? feature.hotness : feature.num_ids;
-  if (!summed || longest <= policy::longest_bag) return 0;
+  if (!cut || longest <= policy::longest_bag) return 0;
   const std::int64_t tiles = (feature.num_ids + policy::piece - 1) / policy::piece;
   const std::int64_t groups = std::int64_t{32} >> shape.log_group;
   return static_cast<std::uint32_t>((tiles + groups - 1) / groups);

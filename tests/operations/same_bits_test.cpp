@@ -90,6 +90,47 @@ TEST_P(SameBits, training_equals_one_cpu_thread_for_random_configurations) {
   }
 }
 
+/// Bags around the sizes at which one is cut. Most lookups may be missing, so that pieces are empty
+/// and the first that is there lies in any of them; it may be a NaN.
+support::configuration long_bags_of_mode_max(std::int32_t dim, dtype type, double bad_id_chance) {
+  support::configuration c;
+  c.seed = 77;
+  c.ids_type = dim % 2 == 0 ? index_type::i64 : index_type::i32;
+  c.policy = dim % 3 == 0 ? bad_id_policy::zero : bad_id_policy::skip;
+  c.bad_id_chance = bad_id_chance;
+  c.values = support::value_choice::special;
+  c.steps = 1;
+  support::table_configuration table;
+  table.num_rows = 300;
+  table.dim = dim;
+  table.row_type = type;
+  table.form = operations::gradient_form::dense;
+  table.padding_idx = 7;
+  c.tables = {table};
+  support::feature_configuration feature;
+  feature.mode = pooling_mode::max;
+  feature.layout = support::bag_layout::offsets_with_last;
+  feature.unused_ids = 300;
+  feature.lengths = {0, 513, 1, 512, 767, 768, 769, 1023, 3, 1024, 1025, 0, 2049};
+  feature.num_bags = feature.batch = std::ssize(feature.lengths);
+  c.features = {feature, feature};
+  c.features[1].layout = support::bag_layout::fixed;
+  c.features[1].lengths = {};
+  c.features[1].num_lookups = 700 * feature.num_bags;
+  return c;
+}
+
+TEST_P(SameBits, long_bags_of_mode_max_equal_one_cpu_thread) {
+  for (const double chance : {0.0, 0.1, 0.998}) {
+    for (const std::int32_t dim : {1, 3, 8, 33, 130}) {
+      const dtype type = dim == 8 ? dtype::f16 : dtype::f32;
+      const support::configuration configuration = long_bags_of_mode_max(dim, type, chance);
+      SCOPED_TRACE(::testing::PrintToString(configuration));
+      ASSERT_NO_FATAL_FAILURE(train_and_compare(configuration, GetParam()));
+    }
+  }
+}
+
 WARPBAG_FOR_EVERY_BACKEND(SameBits);
 
 }  // namespace
