@@ -5,6 +5,7 @@
 // up by reduce_long_runs.cuh.
 
 #include "kernels/common/reduction.cuh"
+#include "kernels/common/run_window.cuh"
 
 namespace warpbag::kernels {
 
@@ -36,8 +37,8 @@ class run_tile {
       for (std::int32_t done = 0; done < plan_.items_per_group; done += rows_together) {
         const lane_gradient sums = {shared_sums_.data + done * strip_columns};
         update_rows_together(table_, plan_.row_width == quad_elements, plan_.factors, group_, sums,
-                             min(plan_.items_per_group - done, rows_together), storage_.rowwise,
-                             [&](std::int32_t i) {
+                             strip_bytes, min(plan_.items_per_group - done, rows_together),
+                             storage_.rowwise, [&](std::int32_t i) {
                                const std::int32_t run = first_ + done + i;
                                const bool mine = run < last_ && !is_long(run);
                                return mine ? row_of_item(static_cast<unsigned>(done + i)) : -1;
@@ -154,14 +155,17 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
     const std::int32_t t = table_of_tile(work.plan, work.problem.num_tables, tile);
     const table_record& table = work.problem.tables[t];
     const planned_table& plan = work.plan[t];
+    if (is_narrow(plan.log_width)) continue;  // reduce_narrow_runs.cuh
+    const bool together =
+        plan.rows_together && table.gradient.form == operations::gradient_form::fused;
     // One piece of code for each, in which the constants are folded: the width of groups is in most
     // of what a warp works out before it adds.
-    if (!plan.rows_together || table.gradient.form != operations::gradient_form::fused) {
+    if (!together) {
       reduce_tile<Gradient>(work, table, plan, lane_group(plan.log_width), storage, false, tile);
     } else if (plan.log_width == widest_class) {
       reduce_tile<Gradient>(work, table, plan, lane_group(widest_class), storage, true, tile);
     } else {
-      reduce_tile<Gradient>(work, table, plan, lane_group(plan.log_width), storage, true, tile);
+      reduce_tile<Gradient>(work, table, plan, lane_group(widest_class - 1), storage, true, tile);
     }
     __syncwarp();
   }

@@ -54,6 +54,9 @@ struct alignas(16) walk_memory {
   float pending[pending_sums::most][strip_columns];
 };
 
+/// Stands for the heads of a single run.
+struct no_heads {};
+
 /// The walk of a warp's groups over one strip of columns. No leaf has more occurrences than
 /// LongestLeaf.
 template <typename Gradient, std::uint32_t LongestLeaf>
@@ -74,7 +77,7 @@ class gradient_walk {
         pending_(memory.pending[0] + lane_index() * quad_elements),
         dim_(dim),
         column_(column),
-        read_column_(column < dim ? column : 0) {}
+        read_column_(min(column, max(dim - quad_elements, 0))) {}
 
   __device__ __forceinline__ std::int32_t dim() const { return dim_; }
   __device__ __forceinline__ std::int32_t column() const { return column_; }
@@ -100,8 +103,8 @@ class gradient_walk {
         add_quad(sum, scaled(term, scale));
         return;
       }
-      if (what == walk_batch::new_run) {
-        sink(run, pending_sums::finished(sum));
+      if (!__is_same(Heads, no_heads) && what == walk_batch::new_run) {
+        sink(run, own_columns(pending_sums::finished(sum)));
         ++run;
       } else {
         pending.wait(ended, sum);
@@ -113,7 +116,7 @@ class gradient_walk {
          chunk += static_cast<unsigned>(group_.width)) {
       const int count =
           chunk < end ? static_cast<int>(min(end - chunk, static_cast<unsigned>(group_.width))) : 0;
-      const occurrence mine = look_up(begin, chunk, end, count, heads(chunk), before);
+      const occurrence mine = look_up(begin, chunk, end, count, heads, before);
       __syncwarp();
       const int most = __reduce_max_sync(full_mask, count);
       if (__all_sync(full_mask, mine.position_in_bag < 0) != 0) {
@@ -123,14 +126,13 @@ class gradient_walk {
       }
       __syncwarp();
     }
-    if (begin < end) sink(run, pending.finish(sum));
+    if (begin < end) sink(run, own_columns(pending.finish(sum)));
   }
 
   /// The same for one run, or none: begin == end.
   template <typename Sink>
   __device__ __forceinline__ void sum_run(std::uint32_t begin, std::uint32_t end, Sink sink) const {
-    sum_runs(
-        begin, end, [](std::uint32_t) { return 0U; }, [&](int, const quad& sum) { sink(sum); });
+    sum_runs(begin, end, no_heads{}, [&](int, const quad& sum) { sink(sum); });
   }
 
  private:
@@ -142,8 +144,9 @@ class gradient_walk {
 
   /// Lane l looks up occurrence chunk + l and leaves its step; lanes at and after `count` repeat
   /// the last one as no occurrence.
+  template <typename Heads>
   __device__ __forceinline__ occurrence look_up(std::uint32_t begin, std::uint32_t chunk,
-                                                std::uint32_t end, int count, unsigned heads,
+                                                std::uint32_t end, int count, Heads heads,
                                                 place& before) const {
     const std::uint32_t index = min(chunk + static_cast<unsigned>(group_.lane), end - 1);
     const occurrence mine =
@@ -154,8 +157,10 @@ class gradient_walk {
     if (group_.lane == 0) leaf_to_my_left = before.leaf;
     before.leaf = from_lane(leaf, group_.width - 1);
     unsigned level = ended_between(leaf_to_my_left, leaf);
-    const unsigned run_begins = __reduce_or_sync(full_mask, heads << first_lane_);
-    if ((run_begins >> lane_index() & 1U) != 0) level = run_ended;
+    if constexpr (!__is_same(Heads, no_heads)) {
+      const unsigned run_begins = __reduce_or_sync(full_mask, heads(chunk) << first_lane_);
+      if ((run_begins >> lane_index() & 1U) != 0) level = run_ended;
+    }
     if constexpr (LongestLeaf > numerics::block_occurrences) {
       // Blocks are counted from where the leaf began: in this chunk or before it.
       const unsigned leaf_begins = __ballot_sync(full_mask, level >= leaf_ended) & up_to_me_;
@@ -221,10 +226,17 @@ class gradient_walk {
           __builtin_assume(__isGlobal(place));
           loaded[k] = *reinterpret_cast<const access*>(place);
         }
+      } else if (dim_ >= quad_elements) {
+#pragma unroll
+        for (int k = 0; k < walk_batch::size; ++k) {
+          const auto* const place = row(k) + read_column_;
+          __builtin_assume(__isGlobal(place));
+#pragma unroll
+          for (int i = 0; i < quad_elements; ++i) loaded[k].value[i] = place[i];
+        }
       } else {
 #pragma unroll
-        for (int k = 0; k < walk_batch::size; ++k)
-          load_stored<1>(loaded[k].value, row(k), column_, dim_);
+        for (int k = 0; k < walk_batch::size; ++k) load_stored<1>(loaded[k].value, row(k), 0, dim_);
       }
 #pragma unroll
       for (int k = 0; k < walk_batch::size; ++k) {
@@ -240,10 +252,25 @@ class gradient_walk {
     for (int step = 0; step < most; ++step) {
       const walk_batch& batch = batches_[step / walk_batch::size];
       const int k = step % walk_batch::size;
-      quad term = load_quad<1>(static_cast<const Gradient*>(batch.rows[k]), column_, dim_);
+      quad term = load_quad<1>(static_cast<const Gradient*>(batch.rows[k]), read_column_, dim_);
       keep_won(term, mine, step);
       take(term, batch.scales[k], batch.what[k]);
     }
+  }
+
+  /// The columns that are this lane's own, of those that it read; beyond the row 0, apart from
+  /// lanes that have none of it.
+  __device__ __forceinline__ quad own_columns(quad x) const {
+    if (dim_ % quad_elements == 0) return x;
+    const std::int32_t before = column_ - read_column_;
+#pragma unroll
+    for (int step = quad_elements / 2; step > 0; step /= 2) {
+#pragma unroll
+      for (int i = 0; i < quad_elements; ++i) {
+        if ((before & step) != 0) x.value[i] = i + step < quad_elements ? x.value[i + step] : 0.0F;
+      }
+    }
+    return x;
   }
 
   /// Mode max: an occurrence adds nothing to the columns that it did not win.
@@ -252,10 +279,10 @@ class gradient_walk {
     const feature_record& feature = features_[from_lane(mine.feature, step)];
     const std::int64_t bag = from_lane(mine.bag, step);
     if (position_in_bag < 0) return;
-    const std::int32_t* winners = feature.max_positions + bag * dim_ + column_;
+    const std::int32_t* winners = feature.max_positions + bag * dim_ + read_column_;
 #pragma unroll
     for (int i = 0; i < quad_elements; ++i) {
-      if (column_ + i < dim_ && winners[i] != position_in_bag) term.value[i] = 0.0F;
+      if (read_column_ + i < dim_ && winners[i] != position_in_bag) term.value[i] = 0.0F;
     }
   }
 
@@ -283,8 +310,10 @@ class gradient_walk {
   walk_batch* batches_;  // of this group
   float* pending_;       // of this lane, strip_columns apart
   std::int32_t dim_;
-  std::int32_t column_;       // first of the lane's quad
-  std::int32_t read_column_;  // lanes beyond the row read its first columns, which nobody uses
+  std::int32_t column_;  // first of the lane's quad
+  // Where a lane's quad goes beyond the row it reads, and adds, the last quad of the row instead:
+  // four accesses without a question.
+  std::int32_t read_column_;
 };
 
 /// Zero at and after `dim`.

@@ -74,8 +74,11 @@ struct lane_gradient {
     return {{x.x, x.y, x.z, x.w}};
   }
   __device__ __forceinline__ void store(int strip, const quad& x) const {
-    *reinterpret_cast<float4*>(data + strip * strip_columns) =
-        make_float4(x.value[0], x.value[1], x.value[2], x.value[3]);
+    store_at(strip * strip_bytes, x);
+  }
+  __device__ __forceinline__ void store_at(int bytes, const quad& x) const {
+    char* const place = reinterpret_cast<char*>(data) + bytes;
+    *reinterpret_cast<float4*>(place) = make_float4(x.value[0], x.value[1], x.value[2], x.value[3]);
   }
 };
 

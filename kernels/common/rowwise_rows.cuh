@@ -51,9 +51,11 @@ __device__ __forceinline__ void prefetch_rows_together(const table_record& table
                                                        RowOf row_of) {
   const int element_bytes = table.row_type == dtype::f32 ? 4 : 2;
   const std::int32_t row_bytes = table.dim * element_bytes;
+#pragma unroll 1
   for (int i = group.lane; i < count; i += group.width) {
     const char* const row = static_cast<const char*>(table.rows) +
                             row_of(static_cast<unsigned>(i)) * table.row_stride * element_bytes;
+#pragma unroll 1
     for (std::int32_t byte = 0; byte < row_bytes; byte += line_bytes) prefetch_line(row + byte);
   }
 }
@@ -82,16 +84,18 @@ __device__ __forceinline__ float butterfly_of_rows(float (&sums)[rows_together],
   return sum;
 }
 
-/// Up to eight rows of one group, for the whole warp. row_of(i) is the row of the table that sum i
-/// of `gradient`, in shared memory, belongs to; -1: none. At most `count` <= 8 of them, the same
-/// for all groups. Columns beyond the row may hold anything. `whole`: rows can be read and written
-/// a quad at a time.
+/// Up to eight rows of one group, for the whole warp. `gradient`: the first of their sums, which
+/// follow each other in shared memory, `sum_bytes` apart (a power of two). row_of(i) is the row of
+/// the table that sum i belongs to; -1: none. At most `count` <= 8 of them, the same for all
+/// groups. Quads beyond the row may hold anything. `whole`: rows can be read and written a quad at
+/// a time.
 template <typename RowOf>
 __device__ __forceinline__ void update_rows_together(const table_record& table, bool whole,
                                                      const numerics::step_factors& factors,
                                                      const lane_group& group,
-                                                     lane_gradient gradient, int count,
-                                                     rowwise_memory& memory, RowOf row_of) {
+                                                     lane_gradient gradient, int sum_bytes,
+                                                     int count, rowwise_memory& memory,
+                                                     RowOf row_of) {
   __syncwarp();  // steps of the rows before
   rowwise_step* const steps = memory + group.index * rowwise_policy::steps_per_group;
   const int log_lanes_per_row = group.log_width - log_rows_together;
@@ -107,7 +111,7 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
 #pragma unroll
   for (int i = 0; i < rows_together; ++i) {
     // Of rows that are not there the memory holds something, which goes nowhere.
-    sums[i] = add_squares(0.0F, gradient.load_at(mine * strip_bytes ^ i * strip_bytes));
+    sums[i] = add_squares(0.0F, gradient.load_at(mine * sum_bytes ^ i * sum_bytes));
     if (column >= dim) sums[i] = 0.0F;
   }
   const float mean = numerics::mean_square(butterfly_of_rows(sums, group), dim);
@@ -142,7 +146,7 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
 #pragma unroll
       for (int i = 0; i < rowwise_policy::rows_per_batch; ++i) {
         if (!is_there(step[i])) continue;
-        const quad g = sum.load(i);
+        const quad g = sum.load_at(i * sum_bytes);
         const quad w = widened_quad(rows[i]);
         quad updated;
 #pragma unroll
@@ -152,7 +156,7 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
         store_quad<width>(places[i], 0, left, updated);
       }
       batch += rowwise_policy::rows_per_batch;
-      sum.data += rowwise_policy::rows_per_batch * strip_columns;
+      sum.data += rowwise_policy::rows_per_batch * (sum_bytes / static_cast<int>(sizeof(float)));
     }
   };
   const auto is_there = [](const rowwise_step& step) { return step.row != nullptr; };

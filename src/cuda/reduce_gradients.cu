@@ -6,6 +6,7 @@
 #include "cuda/stages.hpp"
 #include "kernels/plan_gradients.cuh"
 #include "kernels/reduce_long_runs.cuh"
+#include "kernels/reduce_narrow_runs.cuh"
 
 namespace warpbag::cuda {
 
@@ -54,6 +55,23 @@ void sum_long_runs(const launch_context& context, const operations::problem& pro
 }
 
 template <typename Gradient>
+void sum_short_runs(const launch_context& context, const operations::problem& problem,
+                    const gradient_workspace& workspace, const kernels::reduction& work) {
+  const kernels::width_classes classes = classes_of(problem);  // in ascending order
+  if (kernels::is_narrow(classes.log_width[0])) {
+    kernels::reduce_narrow_runs<Gradient>
+        <<<gradient_blocks(context, {}, max_runs(problem)), walk_threads, 0, context.stream>>>(
+            work);
+    check_launch("reduce_narrow_runs");
+  }
+  if (!kernels::is_narrow(classes.log_width[classes.count - 1])) {
+    kernels::reduce_short_runs<Gradient><<<gradient_blocks(context, workspace, max_runs(problem)),
+                                           walk_threads, 0, context.stream>>>(work);
+    check_launch("reduce_short_runs");
+  }
+}
+
+template <typename Gradient>
 void reduce(const launch_context& context, const operations::problem& problem,
             step_advance advance) {
   using policy = kernels::long_run_policy;
@@ -66,10 +84,7 @@ void reduce(const launch_context& context, const operations::problem& problem,
       work, workspace.longs, advance == step_advance::wanted);
   check_launch("plan_gradients");
   if (long_runs > 0) sum_long_runs<Gradient>(context, problem, workspace, work);
-  kernels::reduce_short_runs<Gradient>
-      <<<gradient_blocks(context, workspace, max_runs(problem)), walk_threads, 0, context.stream>>>(
-          work);
-  check_launch("reduce_short_runs");
+  sum_short_runs<Gradient>(context, problem, workspace, work);
 }
 
 }  // namespace

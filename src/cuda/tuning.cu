@@ -6,6 +6,7 @@
 #include "kernels/common/long_run_work.cuh"
 #include "kernels/common/pool_record.cuh"
 #include "kernels/common/rowwise_rows.cuh"
+#include "kernels/common/run_window.cuh"
 #include "kernels/common/table_plan.cuh"
 #include "kernels/deduplicate.cuh"
 #include "kernels/radix_sort.cuh"
@@ -59,6 +60,10 @@ std::vector<tuning_choice> cuda_tuning() {
        "8 are 9 instructions a lookup more"},
       {"gradient_walk.blocks_per_multiprocessor",
        k::gradient_walk_policy::blocks_per_multiprocessor, "168 registers; with 128 it spills"},
+      {"run_window.occurrences", k::run_window_policy::occurrences,
+       "the longest of the short runs; a bit each in a mask"},
+      {"run_window.most_columns", k::run_window_policy::most_columns,
+       "sums of a window are 8 KiB a warp"},
       {"table_plan.enough_tiles", k::table_plan_policy::enough_tiles,
        "eight for each of 132 multiprocessors"},
       {"rowwise.rows_together", k::rows_together, "9 shuffles instead of 40 for eight rows"},

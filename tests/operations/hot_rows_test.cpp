@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows that occur in a large part of a batch, which a GPU cuts into pieces: to the last bit what
-// one CPU thread makes of them.
+// Rows that occur in a large part of a batch, which a GPU cuts into pieces, and the rows beside
+// them: to the last bit what one CPU thread makes of them.
 
 #include <gtest/gtest.h>
 
@@ -82,6 +82,32 @@ TEST_P(HotRows, bags_of_all_sizes_share_few_rows) {
       if (dim == 64) configuration.gradient_type = dtype::bf16;
       expect_same_bits(configuration);
     }
+  }
+}
+
+// A GPU's warp takes these together, many or few of them, whether they have one lookup or 64.
+TEST_P(HotRows, runs_of_very_unequal_lengths_lie_side_by_side) {
+  for (const std::int32_t dim : {1, 3, 4, 8, 16, 17, 32, 33, 64}) {
+    auto configuration = one_table(dim, 400, 300, 2500);
+    if (dim % 8 == 0) configuration.values = support::value_choice::special;  // zeros of both signs
+    if (dim < 16) configuration.tables[0].form = operations::gradient_form::sparse;
+    auto& feature = configuration.features[0];
+    feature.ids = support::id_choice::skewed;
+    feature.weighted = dim % 4 == 0;
+    if (dim == 16) feature.mode = pooling_mode::mean;
+    auto other = feature;
+    if (dim % 2 == 1) other.mode = pooling_mode::max;
+    configuration.features.push_back(other);
+    expect_same_bits(configuration);
+  }
+}
+
+TEST_P(HotRows, many_rows_of_few_lookups_lie_side_by_side) {
+  for (const std::int32_t dim : {1, 20}) {
+    auto configuration = one_table(dim, 150000, 20000, 60000);
+    configuration.features[0].mode = pooling_mode::none;
+    configuration.steps = 1;
+    expect_same_bits(configuration);
   }
 }
 
