@@ -62,7 +62,7 @@ __device__ __forceinline__ void sum_pieces_of_class(const reduction& work,
                                                     const lane_group& group, walk_memory& memory) {
   const std::int64_t groups = warp_size / group.width;
   const std::int64_t num_pieces = longs.counters->pieces[group.log_width];
-  for (std::int64_t first = warp_index() * groups; first < num_pieces;
+  for (std::int64_t first = spread_warp_index() * groups; first < num_pieces;
        first += num_warps() * groups) {
     const std::int64_t wanted = first + group.index;
     // A group without a piece walks none of the last one's occurrences.
@@ -229,9 +229,7 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
   const lane_group group(widest_class);
   if (thread_index() == 0) *longs.counters = {};
   const std::int64_t num_runs = *work.occurrences.num_long_runs;
-  // A run for each block before a second for any.
-  for (std::int64_t r = blockIdx.x + threadIdx.x / warp_size * gridDim.x; r < num_runs;
-       r += num_warps()) {
+  for (std::int64_t r = spread_warp_index(); r < num_runs; r += num_warps()) {
     const long_run run(work, static_cast<std::uint32_t>(r));
     if (!run.is_trained) continue;
     const table_record& table = work.problem.tables[run.table];

@@ -20,6 +20,11 @@ __device__ __forceinline__ std::int64_t num_warps() {
   return static_cast<std::int64_t>(gridDim.x) * blockDim.x / warp_size;
 }
 
+/// The same, where every block has a warp before any has two: few items go to many blocks.
+__device__ __forceinline__ std::int64_t spread_warp_index() {
+  return static_cast<std::int64_t>(threadIdx.x / warp_size) * gridDim.x + blockIdx.x;
+}
+
 /// Number of this thread in the grid.
 __device__ __forceinline__ std::int64_t thread_index() {
   return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
