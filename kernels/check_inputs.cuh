@@ -32,12 +32,13 @@ __device__ __forceinline__ bool check_offset(const device_problem& problem, std:
   return good;
 }
 
-/// The id at a position: in range where it belongs to a bag. Says 1 for one met under skip or zero.
+/// The id at a position of a feature: in range where it belongs to a bag. Says 1 for one met under
+/// skip or zero.
 template <typename Index>
 __device__ __forceinline__ unsigned check_position(const device_problem& problem,
-                                                   std::int64_t position, bad_id_policy policy,
+                                                   std::int32_t number, std::int64_t position,
+                                                   bad_id_policy policy,
                                                    std::uint32_t* bag_of_position) {
-  const std::int32_t number = feature_of_position(problem, position);
   const feature_record& feature = problem.features[number];
   const std::int64_t index = position - feature.first_position;
   const bool in_bag = index < end_of_bags<Index>(feature);
@@ -58,8 +59,8 @@ __device__ __forceinline__ unsigned check_position(const device_problem& problem
 /// Whether the row at a position is hot; of features without a sample it means nothing.
 template <typename Index>
 __device__ __forceinline__ bool is_hot_lookup(const device_problem& problem,
-                                              const hot_filter* filters, std::int64_t position) {
-  const std::int32_t number = feature_of_position(problem, position);
+                                              const hot_filter* filters, std::int32_t number,
+                                              std::int64_t position) {
   const feature_record& feature = problem.features[number];
   if (!may_share_rows(problem.tables[feature.table], feature)) return true;
   const std::uint32_t bucket =
@@ -71,9 +72,10 @@ __device__ __forceinline__ bool is_hot_lookup(const device_problem& problem,
 /// one warp.
 template <typename Index>
 __device__ __forceinline__ void mark_hot_lookups(const device_problem& problem,
-                                                 const hot_row_work& hot, std::int64_t position) {
-  const bool is_hot =
-      position < problem.total_positions && is_hot_lookup<Index>(problem, hot.filters, position);
+                                                 const hot_row_work& hot, std::int32_t number,
+                                                 std::int64_t position) {
+  const bool is_hot = position < problem.total_positions &&
+                      is_hot_lookup<Index>(problem, hot.filters, number, position);
   const unsigned bits = __ballot_sync(full_mask, is_hot);
   if (lane_index() != 0) return;
   std::uint32_t* const word = hot.lookups + position / warp_size;
@@ -183,10 +185,12 @@ __global__ void __launch_bounds__(256)
   unsigned bad_ids = 0;
   for (; item < end; item += num_warps()) {
     const std::int64_t position = item * warp_size + lane_index();
+    std::int32_t number = 0;
     if (position < problem.total_positions) {
-      bad_ids += check_position<Index>(problem, position, policy, bag_of_position);
+      number = feature_of_position(problem, position);
+      bad_ids += check_position<Index>(problem, number, position, policy, bag_of_position);
     }
-    if (hot.lookups != nullptr) mark_hot_lookups<Index>(problem, hot, position);
+    if (hot.lookups != nullptr) mark_hot_lookups<Index>(problem, hot, number, position);
   }
   bad_ids = __reduce_add_sync(full_mask, bad_ids);
   if (lane_index() == 0 && bad_ids != 0) {

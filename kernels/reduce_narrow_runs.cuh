@@ -92,6 +92,8 @@ __device__ __forceinline__ void reduce_narrow_tile(const reduction& work, const 
               static_cast<std::int32_t>(plan.first_item + last));
 }
 
+/// The loop over tiles stands in reduce_short_runs once more: as a function of both, which takes
+/// the rest, it made that kernel spill 316 bytes.
 template <typename Gradient>
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
                                   gradient_walk_policy::blocks_per_multiprocessor)

@@ -94,6 +94,8 @@ __device__ __forceinline__ void load_global(std::uint32_t (&x)[4], global_addres
       : "l"(address), "r"(hot));
 }
 
+#undef WARPBAG_LOAD_HOT_OR_PAST
+
 // Stores.
 
 __device__ __forceinline__ void store_global(global_address address, const float (&x)[4]) {

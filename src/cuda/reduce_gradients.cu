@@ -57,14 +57,19 @@ void sum_long_runs(const launch_context& context, const operations::problem& pro
 template <typename Gradient>
 void sum_short_runs(const launch_context& context, const operations::problem& problem,
                     const gradient_workspace& workspace, const kernels::reduction& work) {
-  const kernels::width_classes classes = classes_of(problem);  // in ascending order
-  if (kernels::is_narrow(classes.log_width[0])) {
+  const auto has_tables = [&](bool narrow) {
+    return std::any_of(problem.tables.begin(), problem.tables.end(), [&](const auto& table) {
+      return table.gradient.form != operations::gradient_form::none &&
+             kernels::is_narrow(kernels::width_class(table.dim)) == narrow;
+    });
+  };
+  if (has_tables(true)) {
     kernels::reduce_narrow_runs<Gradient>
         <<<gradient_blocks(context, {}, max_runs(problem)), walk_threads, 0, context.stream>>>(
             work);
     check_launch("reduce_narrow_runs");
   }
-  if (!kernels::is_narrow(classes.log_width[classes.count - 1])) {
+  if (has_tables(false)) {
     kernels::reduce_short_runs<Gradient><<<gradient_blocks(context, workspace, max_runs(problem)),
                                            walk_threads, 0, context.stream>>>(work);
     check_launch("reduce_short_runs");
