@@ -9,20 +9,26 @@
 
 namespace warpbag::kernels {
 
+/// How the rows of a tile are updated. The constants among these are folded into code of their own.
+struct tile_kind {
+  bool together;  // by rowwise_rows.cuh
+  int strips;     // of a row
+};
+
 /// The short runs of one tile: [first, last) for each group of a warp, whose groups work together.
 template <typename Gradient>
 class run_tile {
  public:
-  __device__ __forceinline__ run_tile(const reduction& work, const table_record& table,
-                                      const planned_table& plan, const lane_group& group,
-                                      walk_storage& storage, bool together, std::int32_t first,
-                                      std::int32_t last)
+  __device__ __forceinline__ run_tile(const reduction& work, std::int32_t t,
+                                      const lane_group& group, walk_storage& storage,
+                                      const tile_kind& kind, std::int32_t first, std::int32_t last)
       : work_(work),
-        table_(table),
-        plan_(plan),
+        t_(t),
+        table_(work.problem.tables[t]),
+        plan_(work.plan[t]),
         group_(group),
         storage_(storage),
-        together_(together),
+        kind_(kind),
         begins_(work.occurrences.run_begins),
         shared_sums_{storage.sums[0] + lane_index() * quad_elements},
         first_(first),
@@ -31,28 +37,27 @@ class run_tile {
   __device__ __forceinline__ void reduce() const {
     const std::int64_t* const rows = work_.occurrences.rows + first_;
     const auto row_of_item = [&](unsigned i) { return rows[i] - table_.first_row; };
-    if (together_) {
+    if (kind_.together && kind_.strips == 1) {
       prefetch_rows_together(table_, group_, last_ - first_, row_of_item);
-      sum_strip(0);
-      for (std::int32_t done = 0; done < plan_.items_per_group; done += rows_together) {
-        const lane_gradient sums = {shared_sums_.data + done * strip_columns};
-        update_rows_together(table_, plan_.row_width == quad_elements, plan_.factors, group_, sums,
-                             strip_bytes, min(plan_.items_per_group - done, rows_together),
-                             storage_.rowwise, [&](std::int32_t i) {
-                               const std::int32_t run = first_ + done + i;
-                               const bool mine = run < last_ && !is_long(run);
-                               return mine ? row_of_item(static_cast<unsigned>(done + i)) : -1;
-                             });
-      }
-      return;
-    }
-    if (table_.gradient.form == operations::gradient_form::fused) {
+    } else if (table_.gradient.form == operations::gradient_form::fused) {
       prefetch_rows(table_, group_, last_ - first_, row_of_item);
     }
-    for (int strip = 0; strip < num_strips(table_.dim); ++strip) sum_strip(strip);
-    for (std::int32_t run = first_; run < last_; ++run) {
-      if (is_long(run)) continue;
-      deliver_gradient(work_, table_, plan_, group_, run, sums_of(run));
+    for (int strip = 0; strip < kind_.strips; ++strip) sum_strip(strip);
+    if (!kind_.together) {
+      deliver_gradients(work_, t_, group_.log_width, first_, last_, sums_of(first_),
+                        kind_.strips * strip_columns, run_policy::longest_run);
+      return;
+    }
+    for (std::int32_t done = 0; done < plan_.items_per_group; done += rows_together) {
+      const lane_gradient sums = {shared_sums_.data + done * kind_.strips * strip_columns};
+      update_rows_together(table_, plan_.row_width == quad_elements, plan_.factors, group_, sums,
+                           kind_.strips * strip_bytes, kind_.strips,
+                           min(plan_.items_per_group - done, rows_together), storage_.rowwise,
+                           [&](std::int32_t i) {
+                             const std::int32_t run = first_ + done + i;
+                             const bool mine = run < last_ && !is_long(run);
+                             return mine ? row_of_item(static_cast<unsigned>(done + i)) : -1;
+                           });
     }
   }
 
@@ -74,7 +79,7 @@ class run_tile {
   __device__ __forceinline__ lane_gradient sums_of(std::int32_t run) const {
     const lane_gradient sums =
         lane_sums(storage_.sums[0], work_.wide_sums, work_.max_dim, table_.dim);
-    return {sums.data + (run - first_) * num_strips(table_.dim) * strip_columns};
+    return {sums.data + (run - first_) * kind_.strips * strip_columns};
   }
 
   __device__ __forceinline__ void sum_strip(int strip) const {
@@ -105,11 +110,12 @@ class run_tile {
         }
         return bits;
       };
-      lane_gradient next = {shared_sums_.data + (run - first_) * strip_columns};
+      lane_gradient next = {shared_sums_.data +
+                            ((run - first_) * kind_.strips + strip) * strip_columns};
       walk.sum_runs(begin_of(run), past, heads, [&](int n, const quad& sum) {
-        if (together_) {
+        if (kind_.together) {
           next.store(0, sum);
-          next.data += strip_columns;
+          next.data += kind_.strips * strip_columns;
         } else {
           sums_of(run + n).store(strip, within_row(sum, column, table_.dim));
         }
@@ -119,11 +125,12 @@ class run_tile {
   }
 
   const reduction& work_;
+  std::int32_t t_;  // the table
   const table_record& table_;
   const planned_table& plan_;
   const lane_group& group_;
   walk_storage& storage_;
-  bool together_;  // rows are updated by rowwise_rows.cuh
+  tile_kind kind_;
   const std::uint32_t* begins_;
   lane_gradient shared_sums_;  // where rows are updated together
   std::int32_t first_;
@@ -131,14 +138,14 @@ class run_tile {
 };
 
 template <typename Gradient>
-__device__ __forceinline__ void reduce_tile(const reduction& work, const table_record& table,
-                                            const planned_table& plan, const lane_group& group,
-                                            walk_storage& storage, bool together,
-                                            std::int64_t tile) {
+__device__ __forceinline__ void reduce_tile(const reduction& work, std::int32_t t,
+                                            const lane_group& group, walk_storage& storage,
+                                            const tile_kind& kind, std::int64_t tile) {
+  const planned_table& plan = work.plan[t];
   const std::int64_t first = (tile - plan.first_tile) * items_per_tile(plan) +
                              std::int64_t{group.index} * plan.items_per_group;
   const std::int64_t last = min(first + plan.items_per_group, plan.num_items);
-  run_tile<Gradient>(work, table, plan, group, storage, together,
+  run_tile<Gradient>(work, t, group, storage, kind,
                      static_cast<std::int32_t>(plan.first_item + min(first, last)),
                      static_cast<std::int32_t>(plan.first_item + last))
       .reduce();
@@ -158,14 +165,17 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
     if (is_narrow(plan.log_width)) continue;  // reduce_narrow_runs.cuh
     const bool together =
         plan.rows_together && table.gradient.form == operations::gradient_form::fused;
+    const int strips = num_strips(table.dim);
     // One piece of code for each, in which the constants are folded: the width of groups is in most
     // of what a warp works out before it adds.
     if (!together) {
-      reduce_tile<Gradient>(work, table, plan, lane_group(plan.log_width), storage, false, tile);
+      reduce_tile<Gradient>(work, t, lane_group(plan.log_width), storage, {false, strips}, tile);
+    } else if (strips > 1) {
+      reduce_tile<Gradient>(work, t, lane_group(widest_class), storage, {true, strips}, tile);
     } else if (plan.log_width == widest_class) {
-      reduce_tile<Gradient>(work, table, plan, lane_group(widest_class), storage, true, tile);
+      reduce_tile<Gradient>(work, t, lane_group(widest_class), storage, {true, 1}, tile);
     } else {
-      reduce_tile<Gradient>(work, table, plan, lane_group(widest_class - 1), storage, true, tile);
+      reduce_tile<Gradient>(work, t, lane_group(widest_class - 1), storage, {true, 1}, tile);
     }
     __syncwarp();
   }

@@ -249,7 +249,8 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
       const quad sum = long_run_sum<Gradient>(work, longs, walk, pending).sum(begins[0], begins[1]);
       gradient.store(strip, within_row(sum, column, table.dim));
     }
-    deliver_gradient(work, table, work.plan[run.table], group, run.run, gradient);
+    const auto first = static_cast<std::int32_t>(run.run);
+    deliver_gradients(work, run.table, widest_class, first, first + 1, gradient, 0, any_length);
   }
 }
 

@@ -15,81 +15,74 @@ struct alignas(16) narrow_storage {
   rowwise_memory rowwise;
 };
 
-/// A tile of narrow rows, window by window. Each group gives away as many of a window's rows.
+/// The runs of one window. Each group gives away as many of the rows.
 template <typename Gradient>
-class narrow_tile {
+class narrow_rows {
  public:
-  __device__ __forceinline__ narrow_tile(const reduction& work, const table_record& table,
-                                         const planned_table& plan, const lane_group& group,
-                                         narrow_storage& storage, bool together)
+  __device__ __forceinline__ narrow_rows(const reduction& work, std::int32_t t,
+                                         const lane_group& group, narrow_storage& storage,
+                                         bool together)
       : work_(work),
-        table_(table),
-        plan_(plan),
+        t_(t),
+        table_(work.problem.tables[t]),
         group_(group),
         storage_(storage),
         together_(together),
         window_(work.problem, work.occurrences.positions, work.offsets_type, group, storage.window,
-                storage.sums[0], table.dim, !together) {}
+                storage.sums[0], table_.dim, !together) {}
 
-  __device__ __forceinline__ void reduce(std::int32_t first, std::int32_t last) const {
-    std::int32_t feature = 0;
-    for (std::int32_t run = first; run < last;) {
-      const window_runs runs(work_.occurrences.run_begins, run, last);
-      if (runs.count > 0) reduce_window(runs, feature);
-      run += max(runs.count, 1);  // a long one is not for this kernel
-    }
-  }
-
- private:
-  __device__ __forceinline__ void reduce_window(const window_runs& runs,
-                                                std::int32_t& feature) const {
+  __device__ __forceinline__ void reduce(const window_runs& runs) const {
     const int num_groups = warp_size >> group_.log_width;
     const std::int32_t most = (runs.count + num_groups - 1) >> (widest_class - group_.log_width);
     const std::int32_t mine = most * group_.index;
     const std::int32_t count = max(min(most, runs.count - mine), 0);
     const std::int64_t* const rows = work_.occurrences.rows + runs.first + mine;
     const auto row_of_item = [&](unsigned i) { return rows[i] - table_.first_row; };
-    if (together_) {
-      prefetch_rows_together(table_, group_, count, row_of_item);
-      window_.sum(runs, feature);
-      for (std::int32_t done = 0; done < most; done += rows_together) {
-        update_rows_together(
-            table_, plan_.row_width == quad_elements, plan_.factors, group_,
-            window_.at(mine + done), window_.sum_bytes(), min(most - done, rows_together),
-            storage_.rowwise, [&](std::int32_t i) {
-              return done + i < count ? row_of_item(static_cast<unsigned>(done + i)) : -1;
-            });
+    if (!together_) {
+      if (table_.gradient.form == operations::gradient_form::fused) {
+        prefetch_rows(table_, group_, count, row_of_item);
       }
+      window_.sum(runs);
+      const std::int32_t first = runs.first + mine;
+      deliver_gradients(work_, t_, group_.log_width, first, first + count, window_.at(mine),
+                        quad_elements << group_.log_width, any_length);
       return;
     }
-    if (table_.gradient.form == operations::gradient_form::fused) {
-      prefetch_rows(table_, group_, count, row_of_item);
-    }
-    window_.sum(runs, feature);
-    for (std::int32_t i = mine; i < mine + count; ++i) {
-      deliver_gradient(work_, table_, plan_, group_, runs.first + i, window_.at(i));
+    prefetch_rows_together(table_, group_, count, row_of_item);
+    window_.sum(runs);
+    const planned_table& plan = work_.plan[t_];
+    for (std::int32_t done = 0; done < most; done += rows_together) {
+      update_rows_together(table_, plan.row_width == quad_elements, plan.factors, group_,
+                           window_.at(mine + done), window_.sum_bytes(), 1,
+                           min(most - done, rows_together), storage_.rowwise, [&](std::int32_t i) {
+                             return done + i < count ? row_of_item(static_cast<unsigned>(done + i))
+                                                     : -1;
+                           });
     }
   }
 
+ private:
   const reduction& work_;
+  std::int32_t t_;  // the table
   const table_record& table_;
-  const planned_table& plan_;
   const lane_group& group_;
   narrow_storage& storage_;
   bool together_;
   run_window<Gradient> window_;
 };
 
-template <typename Gradient>
-__device__ __forceinline__ void reduce_narrow_tile(const reduction& work, const table_record& table,
-                                                   const planned_table& plan,
-                                                   const lane_group& group, narrow_storage& storage,
-                                                   bool together, std::int64_t tile) {
+/// Calls reduce(window) for the windows of a tile.
+template <typename Reduce>
+__device__ __forceinline__ void for_each_window(const reduction& work, const planned_table& plan,
+                                                std::int64_t tile, Reduce reduce) {
   const std::int64_t first = (tile - plan.first_tile) * items_per_tile(plan);
   const std::int64_t last = min(first + items_per_tile(plan), plan.num_items);
-  narrow_tile<Gradient>(work, table, plan, group, storage, together)
-      .reduce(static_cast<std::int32_t>(plan.first_item + first),
-              static_cast<std::int32_t>(plan.first_item + last));
+  const auto last_run = static_cast<std::int32_t>(plan.first_item + last);
+  for (auto run = static_cast<std::int32_t>(plan.first_item + first); run < last_run;) {
+    const window_runs runs(work.occurrences.run_begins, run, last_run);
+    if (runs.count > 0) reduce(runs);
+    run += max(runs.count, 1);  // a long one is not for this kernel
+  }
 }
 
 /// The loop over tiles stands in reduce_short_runs once more: as a function of both, which takes
@@ -100,19 +93,27 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
     reduce_narrow_runs(const __grid_constant__ reduction work) {
   __shared__ narrow_storage storages[gradient_walk_policy::warps_per_block];
   narrow_storage& storage = storages[threadIdx.x / warp_size];
-  const std::int64_t num_tiles = work.plan[work.problem.num_tables].first_tile;
-  for (std::int64_t tile = warp_index(); tile < num_tiles; tile += num_warps()) {
+  if (lane_index() == 0) storage.window.feature = 0;
+  for (std::int64_t tile = warp_index(); tile < work.plan[work.problem.num_tables].first_tile;
+       tile += num_warps()) {
     const std::int32_t t = table_of_tile(work.plan, work.problem.num_tables, tile);
     const table_record& table = work.problem.tables[t];
-    const planned_table& plan = work.plan[t];
-    if (!is_narrow(plan.log_width)) continue;
+    if (!is_narrow(work.plan[t].log_width)) continue;
     // Rows are updated together only where groups have eight lanes, which is then a constant.
-    if (plan.rows_together && table.gradient.form == operations::gradient_form::fused) {
-      reduce_narrow_tile<Gradient>(work, table, plan, lane_group(run_window_policy::widest_class),
-                                   storage, true, tile);
+    if (work.plan[t].rows_together && table.gradient.form == operations::gradient_form::fused) {
+      const lane_group group(run_window_policy::widest_class);
+      const narrow_rows<Gradient> rows(work, t, group, storage, true);
+      for_each_window(work, work.plan[t], tile,
+                      [&](const window_runs& runs) { rows.reduce(runs); });
     } else {
-      reduce_narrow_tile<Gradient>(work, table, plan, lane_group(plan.log_width), storage, false,
-                                   tile);
+      for_each_window(work, work.plan[t], tile, [&](const window_runs& runs) {
+        // deliver_gradients is a call, and what the compiler would rather keep over it than find
+        // out again spills: so it may not know that this is the same table.
+        std::int32_t same = t;
+        asm volatile("" : "+r"(same));
+        const lane_group group(work.plan[same].log_width);
+        narrow_rows<Gradient>(work, same, group, storage, false).reduce(runs);
+      });
     }
     __syncwarp();
   }

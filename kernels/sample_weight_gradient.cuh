@@ -49,13 +49,13 @@ __device__ __forceinline__ weighted_lookup find_lookup(const device_problem& pro
 }
 
 /// The lookups [first, last) of the warp's 32, all of one feature. Lane l returns the dot product
-/// of lookup l.
-template <typename Access, typename Gradient, int GradientWidth>
+/// of lookup l. Width: elements per access, of rows and gradients.
+template <typename Stored, typename Gradient, int Width>
 __device__ __forceinline__ float dot_products(const table_record& table,
                                               const feature_record& feature,
                                               const weighted_lookup& lookup, int first, int last) {
   constexpr int in_flight = weight_gradient_policy::lookups_in_flight;
-  const auto* rows = static_cast<const typename Access::stored*>(table.rows);
+  const auto* rows = static_cast<const Stored*>(table.rows);
   const auto* gradients = static_cast<const Gradient*>(feature.gradient);
   const lane_group group(width_class(table.dim));
   const int groups = warp_size / group.width;
@@ -78,8 +78,8 @@ __device__ __forceinline__ float dot_products(const table_record& table,
 #pragma unroll
       for (int u = 0; u < in_flight; ++u) {
         const std::int32_t dim = row_offset[u] < 0 ? 0 : table.dim;
-        row[u] = load_quad<Access::width>(rows + row_offset[u], column, dim);
-        gradient[u] = load_quad<GradientWidth>(gradients + gradient_offset[u], column, dim);
+        row[u] = load_quad<Width>(rows + row_offset[u], column, dim);
+        gradient[u] = load_quad<Width>(gradients + gradient_offset[u], column, dim);
       }
 #pragma unroll
       for (int u = 0; u < in_flight; ++u) {
@@ -108,18 +108,19 @@ __device__ __forceinline__ float dot_products_of_feature(const device_problem& p
   const feature_record& feature = problem.features[feature_number];
   const table_record& table = problem.tables[feature.table];
   constexpr dtype gradient_type = sizeof(Gradient) == 4 ? dtype::f32 : dtype::f16;
-  const bool whole_quads = access_width(feature.gradient, feature.gradient_stride, table.dim,
-                                        gradient_type) == quad_elements;
+  // Accesses narrower than a quad are of one element: code for each pair of types and widths was a
+  // minute of the compiler's time.
+  const bool whole_quads =
+      access_width(table.rows, table.row_stride, table.dim, table.row_type) == quad_elements &&
+      access_width(feature.gradient, feature.gradient_stride, table.dim, gradient_type) ==
+          quad_elements;
   float result = 0.0F;
-  with_row_access(
-      table.row_type, access_width(table.rows, table.row_stride, table.dim, table.row_type),
-      [&](auto access) {
-        using Access = decltype(access);
-        result =
-            whole_quads
-                ? dot_products<Access, Gradient, quad_elements>(table, feature, lookup, first, last)
-                : dot_products<Access, Gradient, 1>(table, feature, lookup, first, last);
-      });
+  with_stored_type(table.row_type, [&](auto stored) {
+    using Stored = decltype(stored);
+    result = whole_quads ? dot_products<Stored, Gradient, quad_elements>(table, feature, lookup,
+                                                                         first, last)
+                         : dot_products<Stored, Gradient, 1>(table, feature, lookup, first, last);
+  });
   return result;
 }
 

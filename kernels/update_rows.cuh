@@ -16,12 +16,12 @@ __global__ void __launch_bounds__(table_plan_policy::threads)
   });
 }
 
-/// Clipping by the norm of the whole row.
-__device__ __forceinline__ void clip_part_of_row(const part_of_row& part, lane_gradient gradient) {
-  const optimizer_options& options = part.table.optimizer;
+/// Clipping of a part of a row by the norm of the whole.
+__device__ __forceinline__ void clip_part_of_row(const row_sums& sums, lane_gradient gradient) {
+  const optimizer_options& options = sums.table.optimizer;
   if (options.clipping != clipping_kind::norm) return;
-  const float scale = numerics::clip_scale(part.sum(0, 0.0F), options.clipping_limit);
-  for (int strip = 0; strip < num_strips(part.table.dim); ++strip) {
+  const float scale = numerics::clip_scale(sums.sum(0, 0.0F), options.clipping_limit);
+  for (int strip = 0; strip < num_strips(sums.table.dim); ++strip) {
     quad g = gradient.load(strip);
 #pragma unroll
     for (int i = 0; i < quad_elements; ++i) g.value[i] *= scale;
@@ -52,15 +52,10 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
         gradient.store(strip, values.load(column_of(group, strip)));
       }
       const std::int64_t row = table.gradient.rows[item];
-      if (table.shard.row_lanes[0] == nullptr) {
-        row_updater(table, plan.factors, group, row, gradient, plan.row_width,
-                    whole_row{table, group})
-            .update();
-      } else {
-        const part_of_row part = {table, item};
-        clip_part_of_row(part, gradient);
-        row_updater(table, plan.factors, group, row, gradient, plan.row_width, part).update();
-      }
+      const bool whole = table.shard.row_lanes[0] == nullptr;
+      const std::int64_t touched = whole ? row_sums::whole_row : item;
+      if (!whole) clip_part_of_row({table, group, touched}, gradient);
+      row_updater(table, plan.factors, group, row, gradient, plan.row_width, touched).update();
     }
     __syncwarp();
   }

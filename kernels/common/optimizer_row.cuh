@@ -138,38 +138,36 @@ inline __device__ __noinline__ std::int64_t shard_row_id(const operations::shard
   return shard.id_of(row);
 }
 
-/// Sums over a row that its group has whole.
-struct whole_row {
-  const table_record& table;
-  const lane_group& group;
-
-  __device__ __forceinline__ std::int32_t dim() const { return table.dim; }
-  __device__ __forceinline__ float sum(int, float of_lane) const { return group.sum(of_lane); }
-};
-
 inline __device__ __noinline__ float sum_of_lanes(const float* lanes) {
   return numerics::combined_lanes(lanes, numerics::add_lanes{});
 }
 
-/// Sums over a row of which the table has a part of the columns (backend::add_row_lanes).
-struct part_of_row {
+/// Sums over a row: over its group, or of a table that has a part of the columns over the lanes
+/// that backend::add_row_lanes has gathered.
+struct row_sums {
   const table_record& table;
-  std::int64_t touched;
+  const lane_group& group;
+  std::int64_t touched;  // of such a table: which of the touched rows; else whole_row
 
-  __device__ __forceinline__ std::int32_t dim() const { return table.shard.whole_dim; }
-  __device__ __forceinline__ float sum(int index, float) const {
+  static constexpr std::int64_t whole_row = -1;
+
+  __device__ __forceinline__ std::int32_t dim() const {
+    return touched == whole_row ? table.dim : table.shard.whole_dim;
+  }
+  __device__ __forceinline__ float sum(int index, float of_lane) const {
+    if (touched == whole_row) return group.sum(of_lane);
     return sum_of_lanes(table.shard.row_lanes[index] + touched * numerics::num_lanes);
   }
 };
 
-/// The optimizer step of one row whose gradient is finished. Sums: whole_row or part_of_row.
-template <typename Sums>
+/// The optimizer step of one row whose gradient is finished. `touched`: row_sums::touched.
 class row_updater {
  public:
   __device__ __forceinline__ row_updater(const table_record& table,
                                          const numerics::step_factors& factors,
                                          const lane_group& group, std::int64_t row,
-                                         lane_gradient gradient, int row_width, const Sums& sums)
+                                         lane_gradient gradient, int row_width,
+                                         std::int64_t touched = row_sums::whole_row)
       : table_(table),
         options_(table.optimizer),
         factors_(factors),
@@ -177,7 +175,7 @@ class row_updater {
         row_(row),
         gradient_(gradient),
         weights_(table.rows, table.row_type, table.row_stride, table.dim, row, row_width),
-        sums_(sums) {}
+        sums_{table, group, touched} {}
 
   __device__ __forceinline__ void update() const {
     if (options_.kind == optimizer_kind::lamb) {
@@ -354,7 +352,7 @@ class row_updater {
   std::int64_t row_;
   lane_gradient gradient_;
   row_view weights_;
-  Sums sums_;
+  row_sums sums_;
 };
 
 inline constexpr int line_bytes = 128;

@@ -17,6 +17,8 @@ struct alignas(16) walk_storage {
   rowwise_memory rowwise;
 };
 
+static_assert(rowwise_policy::most_strips <= gradient_walk_policy::sums_per_lane);
+
 /// Lane-private memory for finished sums: shared, or for rows of more strips than that holds,
 /// scratch of the warp in global memory.
 __device__ __forceinline__ lane_gradient lane_sums(float* shared_sums, float* wide_sums,
@@ -57,6 +59,9 @@ __device__ __forceinline__ std::int64_t frequency_of_run(const reduction& work,
   return static_cast<std::int64_t>(frequency);
 }
 
+/// deliver_gradients() without a limit.
+inline constexpr std::uint32_t any_length = ~std::uint32_t{0};
+
 /// Finishes the summed gradient of a run and gives it to the form of its table.
 __device__ __forceinline__ void deliver_gradient(const reduction& work, const table_record& table,
                                                  const planned_table& plan, const lane_group& group,
@@ -65,8 +70,7 @@ __device__ __forceinline__ void deliver_gradient(const reduction& work, const ta
   const std::int64_t frequency = table.scale_grad_by_freq ? frequency_of_run(work, group, run) : 1;
   finish_gradient(table, group, frequency, gradient);
   if (table.gradient.form == operations::gradient_form::fused) {
-    row_updater(table, plan.factors, group, row, gradient, plan.row_width, whole_row{table, group})
-        .update();
+    row_updater(table, plan.factors, group, row, gradient, plan.row_width).update();
     return;
   }
   std::int64_t value_row = row;
@@ -78,6 +82,26 @@ __device__ __forceinline__ void deliver_gradient(const reduction& work, const ta
                         value_row, plan.value_width);
   for (int strip = 0; strip < num_strips(table.dim); ++strip) {
     values.store(column_of(group, strip), gradient.load(strip));
+  }
+}
+
+/// The same for the runs [first, last) of table `t` that a group of this width has summed, apart
+/// from those of more than `longest` occurrences. `sums`: the first of their sums, which are
+/// `sum_floats` apart. It holds every optimizer, row type and form of gradients, so all kernels
+/// share one copy: a compiler's half minute each.
+inline __device__ __noinline__ void deliver_gradients(const reduction& work, std::int32_t t,
+                                                      int log_width, std::int32_t first,
+                                                      std::int32_t last, lane_gradient sums,
+                                                      int sum_floats, std::uint32_t longest) {
+  const table_record& table = work.problem.tables[t];
+  const planned_table& plan = work.plan[t];
+  const lane_group group(log_width);
+  const std::uint32_t* const begins = work.occurrences.run_begins;
+  for (std::int32_t run = first; run < last; ++run) {
+    if (begins[run + 1] - begins[run] <= longest) {
+      deliver_gradient(work, table, plan, group, run, sums);
+    }
+    sums.data += sum_floats;
   }
 }
 

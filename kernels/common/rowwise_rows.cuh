@@ -26,20 +26,23 @@ struct rowwise_policy {
   static constexpr int steps_per_group = rows_together + 1;
   // Rows of weights that a lane asks for before it updates the first.
   static constexpr int rows_per_batch = 4;
+  // Strips of a row. Squares are added up for eight rows also where a tile has two.
+  static constexpr int most_strips = 16;
 };
 
 using rowwise_memory =
     rowwise_step[warp_size / rowwise_policy::least_width * rowwise_policy::steps_per_group];
 
 /// Tables whose fused updates this file knows: what it leaves to row_updater are decay, clipping,
-/// frequencies, stochastic rounding, parts of rows, and rows wider or much narrower than a warp.
+/// frequencies, stochastic rounding, parts of rows, and rows much wider or narrower than a warp.
 __device__ __forceinline__ bool updates_rows_together(const table_record& table) {
   const optimizer_options& options = table.optimizer;
   return options.kind == optimizer_kind::rowwise_adagrad &&
          options.clipping == clipping_kind::none && options.decay_mode == weight_decay_mode::none &&
          !table.scale_grad_by_freq &&
          (!options.stochastic_rounding || table.row_type == dtype::f32) &&
-         table.shard.row_lanes[0] == nullptr && num_strips(table.dim) == 1 &&
+         table.shard.row_lanes[0] == nullptr &&
+         num_strips(table.dim) <= rowwise_policy::most_strips &&
          1 << width_class(table.dim) >= rowwise_policy::least_width;
 }
 
@@ -85,16 +88,16 @@ __device__ __forceinline__ float butterfly_of_rows(float (&sums)[rows_together],
 }
 
 /// Up to eight rows of one group, for the whole warp. `gradient`: the first of their sums, which
-/// follow each other in shared memory, `sum_bytes` apart (a power of two). row_of(i) is the row of
-/// the table that sum i belongs to; -1: none. At most `count` <= 8 of them, the same for all
-/// groups. Quads beyond the row may hold anything. `whole`: rows can be read and written a quad at
-/// a time.
+/// follow each other in shared memory, `sum_bytes` apart. Of one strip that is a power of two, and
+/// there is memory for eight. row_of(i) is the row of the table that sum i belongs to; -1: none. At
+/// most `count` <= 8 of them, the same for all groups. Quads beyond the row may hold anything.
+/// `whole`: rows can be read and written a quad at a time.
 template <typename RowOf>
 __device__ __forceinline__ void update_rows_together(const table_record& table, bool whole,
                                                      const numerics::step_factors& factors,
                                                      const lane_group& group,
                                                      lane_gradient gradient, int sum_bytes,
-                                                     int count, rowwise_memory& memory,
+                                                     int strips, int count, rowwise_memory& memory,
                                                      RowOf row_of) {
   __syncwarp();  // steps of the rows before
   rowwise_step* const steps = memory + group.index * rowwise_policy::steps_per_group;
@@ -107,12 +110,16 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
   const float state = row >= 0 ? *stored : 0.0F;
   const std::int32_t dim = table.dim;
   const std::int32_t column = group.lane * quad_elements;
-  float sums[rows_together];
+  float sums[rows_together] = {};
+#pragma unroll 1
+  for (int strip = 0; strip < strips && column + strip * strip_columns < dim; ++strip) {
 #pragma unroll
-  for (int i = 0; i < rows_together; ++i) {
-    // Of rows that are not there the memory holds something, which goes nowhere.
-    sums[i] = add_squares(0.0F, gradient.load_at(mine * sum_bytes ^ i * sum_bytes));
-    if (column >= dim) sums[i] = 0.0F;
+    for (int i = 0; i < rows_together; ++i) {
+      // Of rows that are not there the memory holds something, which goes nowhere.
+      const int place =
+          strips == 1 ? mine * sum_bytes ^ i * sum_bytes : min(mine ^ i, count - 1) * sum_bytes;
+      sums[i] = add_squares(sums[i], gradient.load_at(place + strip * strip_bytes));
+    }
   }
   const float mean = numerics::mean_square(butterfly_of_rows(sums, group), dim);
   optimizer_options options = table.optimizer;
@@ -125,13 +132,12 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
                    numerics::rowwise_multiplier(options, factors, new_state)};
   }
   __syncwarp();
-  if (column >= dim) return;
-  const auto update = [&](auto access_type, auto is_there) {
+  const auto update_strip = [&](auto access_type, auto is_there, std::int32_t column,
+                                lane_gradient sum) {
     using Stored = typename decltype(access_type)::stored;
     constexpr int width = decltype(access_type)::width;
     const std::int32_t left = width == quad_elements ? quad_elements : dim - column;
     const rowwise_step* batch = steps;
-    lane_gradient sum = gradient;
 #pragma unroll 1
     for (int first = 0; first < count; first += rowwise_policy::rows_per_batch) {
       rowwise_step step[rowwise_policy::rows_per_batch];
@@ -157,6 +163,13 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
       }
       batch += rowwise_policy::rows_per_batch;
       sum.data += rowwise_policy::rows_per_batch * (sum_bytes / static_cast<int>(sizeof(float)));
+    }
+  };
+  const auto update = [&](auto access_type, auto is_there) {
+#pragma unroll 1
+    for (int strip = 0; strip < strips && column + strip * strip_columns < dim; ++strip) {
+      update_strip(access_type, is_there, column + strip * strip_columns,
+                   {gradient.data + strip * strip_columns});
     }
   };
   const auto is_there = [](const rowwise_step& step) { return step.row != nullptr; };

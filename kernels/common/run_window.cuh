@@ -93,6 +93,7 @@ struct alignas(16) window_memory {
   parent parents[run_window_policy::occurrences];
   int positions_in_bag[run_window_policy::occurrences];         // mode max; else -1
   const std::int32_t* winners[run_window_policy::occurrences];  // mode max
+  std::int32_t feature;  // of the last occurrence looked up: a guess for the next
 };
 
 template <typename Gradient>
@@ -108,23 +109,28 @@ class run_window {
         positions_(positions),
         offsets_type_(offsets_type),
         group_(group),
+        group_index_(group.index),
         memory_(memory),
         sums_{sums + group.lane * quad_elements},
         dim_(dim),
         zero_rest_(zero_rest),
-        column_(group.lane * quad_elements) {}
+        column_(group.lane * quad_elements) {
+    asm("" : "+r"(group_index_));  // else it is worked out again for every row
+  }
 
-  /// The sum of run first + p comes to place p. For whole warps. `feature`: a guess of the first
-  /// occurrence's feature, and then one for the next window.
-  __device__ __forceinline__ void sum(const window_runs& runs, std::int32_t& feature) const {
+  /// The sum of run first + p comes to place p. For whole warps. The memory's guess of a feature
+  /// has to be one.
+  __device__ __forceinline__ void sum(const window_runs& runs) const {
     unsigned ended[run_window_policy::per_lane];
     __syncwarp();  // the window before
+    std::int32_t feature = memory_.feature;
     const bool simple = look_up(runs, feature, ended);
     unsigned levels = 0;
 #pragma unroll
     for (const unsigned level : ended) levels |= 1U << level;
     levels = __reduce_or_sync(full_mask, levels) & sums_up_to(run_ended);
     __syncwarp();
+    if (lane_index() == 0) memory_.feature = feature;
     load_rows(runs.occurrences, simple);
     __syncwarp();
     for (; levels != 0; levels &= levels - 1) {
@@ -203,7 +209,7 @@ class run_window {
       window_memory::gradient_row rows[batch];
 #pragma unroll
       for (int k = 0; k < batch; ++k) {
-        rows[k] = memory_.rows[min(first + k * groups + group_.index, occurrences - 1)];
+        rows[k] = memory_.rows[min(first + k * groups + group_index_, occurrences - 1)];
         const auto* const row = static_cast<const Gradient*>(rows[k].row);
         if (simple) {
           const auto* const place = row + read_column;
@@ -215,7 +221,7 @@ class run_window {
       }
 #pragma unroll
       for (int k = 0; k < batch; ++k) {
-        const int i = first + k * groups + group_.index;
+        const int i = first + k * groups + group_index_;
         if (i >= occurrences) break;
         quad x = widened_quad(loaded[k].value);
         if (!simple) keep_won(x, i);
@@ -284,7 +290,7 @@ class run_window {
   template <typename Add>
   __device__ __forceinline__ void add_listed(int count, Add add) const {
 #pragma unroll 1
-    for (int i = group_.index; i < count; i += warp_size >> group_.log_width) {
+    for (int i = group_index_; i < count; i += warp_size >> group_.log_width) {
       const window_memory::parent parent = memory_.parents[i];
       quad sum = sums_.load_at(parent.sum);
       window_mask left = parent.children;
@@ -302,6 +308,7 @@ class run_window {
   const std::uint32_t* positions_;
   index_type offsets_type_;
   const lane_group& group_;
+  int group_index_;
   window_memory& memory_;
   lane_gradient sums_;
   std::int32_t dim_;

@@ -111,6 +111,22 @@ TEST_P(HotRows, many_rows_of_few_lookups_lie_side_by_side) {
   }
 }
 
+// A GPU's warp takes as many of these together as there are, at most eight of 129 columns, one of
+// 2048, and none of 2049.
+TEST_P(HotRows, wide_rows_lie_side_by_side) {
+  for (const std::int32_t dim : {129, 256, 382, 520, 2048, 2049}) {
+    const std::int64_t lookups = dim == 129 ? 14000 : (dim < 2048 ? 4000 : 1700);
+    auto configuration = one_table(dim, lookups, lookups, lookups);
+    configuration.steps = 1;
+    configuration.tables[0].row_type = dim % 8 == 0 ? dtype::f16 : dtype::f32;
+    auto feature = configuration.features[0];
+    feature.ids = support::id_choice::skewed;  // long runs lie among the others
+    feature.num_bags = feature.batch = feature.num_lookups = 500;
+    configuration.features.push_back(feature);
+    expect_same_bits(configuration);
+  }
+}
+
 TEST_P(HotRows, features_share_a_table) {
   auto configuration = one_table(12, 7, 300, 3000);
   auto feature = configuration.features[0];
