@@ -151,24 +151,23 @@ __device__ __forceinline__ void reduce_tile(const reduction& work, std::int32_t 
       .reduce();
 }
 
-template <typename Gradient>
+/// Two kernels: rows that are updated together take registers that the rest would spill.
+template <typename Gradient, bool Together>
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
                                   gradient_walk_policy::blocks_per_multiprocessor)
     reduce_short_runs(const __grid_constant__ reduction work) {
   __shared__ walk_storage storages[gradient_walk_policy::warps_per_block];
   walk_storage& storage = storages[threadIdx.x / warp_size];
-  const std::int64_t num_tiles = work.plan[work.problem.num_tables].first_tile;
-  for (std::int64_t tile = warp_index(); tile < num_tiles; tile += num_warps()) {
+  const planned_table& past_all = work.plan[work.problem.num_tables];
+  for (std::int64_t tile = warp_index(); tile < past_all.first_tile; tile += num_warps()) {
     const std::int32_t t = table_of_tile(work.plan, work.problem.num_tables, tile);
-    const table_record& table = work.problem.tables[t];
     const planned_table& plan = work.plan[t];
-    if (is_narrow(plan.log_width)) continue;  // reduce_narrow_runs.cuh
-    const bool together =
-        plan.rows_together && table.gradient.form == operations::gradient_form::fused;
-    const int strips = num_strips(table.dim);
+    // Narrow rows: reduce_narrow_runs.cuh.
+    if (is_narrow(plan.log_width) || plan.rows_together != Together) continue;
+    const int strips = num_strips(work.problem.tables[t].dim);
     // One piece of code for each, in which the constants are folded: the width of groups is in most
     // of what a warp works out before it adds.
-    if (!together) {
+    if (!Together) {
       reduce_tile<Gradient>(work, t, lane_group(plan.log_width), storage, {false, strips}, tile);
     } else if (strips > 1) {
       reduce_tile<Gradient>(work, t, lane_group(widest_class), storage, {true, strips}, tile);

@@ -86,29 +86,27 @@ __device__ __forceinline__ void for_each_window(const reduction& work, const pla
 }
 
 /// The loop over tiles stands in reduce_short_runs once more: as a function of both, which takes
-/// the rest, it made that kernel spill 316 bytes.
-template <typename Gradient>
+/// the rest, it made that kernel spill 316 bytes. Two kernels, as there.
+template <typename Gradient, bool Together>
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
                                   gradient_walk_policy::blocks_per_multiprocessor)
     reduce_narrow_runs(const __grid_constant__ reduction work) {
   __shared__ narrow_storage storages[gradient_walk_policy::warps_per_block];
   narrow_storage& storage = storages[threadIdx.x / warp_size];
   if (lane_index() == 0) storage.window.feature = 0;
-  for (std::int64_t tile = warp_index(); tile < work.plan[work.problem.num_tables].first_tile;
-       tile += num_warps()) {
+  const std::int64_t num_tiles = work.plan[work.problem.num_tables].first_tile;
+  for (std::int64_t tile = warp_index(); tile < num_tiles; tile += num_warps()) {
     const std::int32_t t = table_of_tile(work.plan, work.problem.num_tables, tile);
-    const table_record& table = work.problem.tables[t];
-    if (!is_narrow(work.plan[t].log_width)) continue;
-    // Rows are updated together only where groups have eight lanes, which is then a constant.
-    if (work.plan[t].rows_together && table.gradient.form == operations::gradient_form::fused) {
+    const planned_table& plan = work.plan[t];
+    if (!is_narrow(plan.log_width) || plan.rows_together != Together) continue;
+    if constexpr (Together) {  // only where groups have eight lanes
       const lane_group group(run_window_policy::widest_class);
       const narrow_rows<Gradient> rows(work, t, group, storage, true);
-      for_each_window(work, work.plan[t], tile,
-                      [&](const window_runs& runs) { rows.reduce(runs); });
+      for_each_window(work, plan, tile, [&](const window_runs& runs) { rows.reduce(runs); });
     } else {
-      for_each_window(work, work.plan[t], tile, [&](const window_runs& runs) {
-        // deliver_gradients is a call, and what the compiler would rather keep over it than find
-        // out again spills: so it may not know that this is the same table.
+      for_each_window(work, plan, tile, [&](const window_runs& runs) {
+        // All that deliver_gradients finds out about the table would be kept from one window to the
+        // next, and spill: so the compiler may not know that it is the same one.
         std::int32_t same = t;
         asm volatile("" : "+r"(same));
         const lane_group group(work.plan[same].log_width);

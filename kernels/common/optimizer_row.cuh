@@ -160,6 +160,9 @@ struct row_sums {
   }
 };
 
+template <optimizer_kind Kind>
+using kind_constant = std::integral_constant<optimizer_kind, Kind>;
+
 /// The optimizer step of one row whose gradient is finished. `touched`: row_sums::touched.
 class row_updater {
  public:
@@ -296,9 +299,6 @@ class row_updater {
       store_weights(column, w);
     }
   }
-
-  template <optimizer_kind Kind>
-  using kind_constant = std::integral_constant<optimizer_kind, Kind>;
 
   /// States are contiguous rows of fp32.
   __device__ __forceinline__ float* state_row(int index) const {

@@ -3,6 +3,7 @@
 // What the kernels of reduce_gradients and update_rows have in common: their work, the memory of a
 // warp, and what becomes of a summed gradient.
 
+#include "kernels/common/element_rows.cuh"
 #include "kernels/common/gradient_walk.cuh"
 #include "kernels/common/optimizer_row.cuh"
 #include "kernels/common/rowwise_rows.cuh"
@@ -97,6 +98,17 @@ inline __device__ __noinline__ void deliver_gradients(const reduction& work, std
   const planned_table& plan = work.plan[t];
   const lane_group group(log_width);
   const std::uint32_t* const begins = work.occurrences.run_begins;
+  if (plan.elements_alone) {
+    const std::int64_t* const rows = work.occurrences.rows;
+    const std::int64_t first_row = table.first_row;
+    update_elements_alone(table, plan.factors, group, sums, sum_floats, last - first,
+                          [&](std::int32_t i) {
+                            const std::int32_t run = first + i;
+                            const bool mine = begins[run + 1] - begins[run] <= longest;
+                            return mine ? rows[run] - first_row : std::int64_t{-1};
+                          });
+    return;
+  }
   for (std::int32_t run = first; run < last; ++run) {
     if (begins[run + 1] - begins[run] <= longest) {
       deliver_gradient(work, table, plan, group, run, sums);

@@ -33,11 +33,13 @@ struct rowwise_policy {
 using rowwise_memory =
     rowwise_step[warp_size / rowwise_policy::least_width * rowwise_policy::steps_per_group];
 
-/// Tables whose fused updates this file knows: what it leaves to row_updater are decay, clipping,
-/// frequencies, stochastic rounding, parts of rows, and rows much wider or narrower than a warp.
-__device__ __forceinline__ bool updates_rows_together(const table_record& table) {
+/// Tables whose rows this file updates: what it leaves to others are sparse and dense gradients,
+/// decay, clipping, frequencies, stochastic rounding, parts of rows, and rows much wider or
+/// narrower than a warp.
+__host__ __device__ inline bool updates_rows_together(const table_record& table) {
   const optimizer_options& options = table.optimizer;
-  return options.kind == optimizer_kind::rowwise_adagrad &&
+  return table.gradient.form == operations::gradient_form::fused &&
+         options.kind == optimizer_kind::rowwise_adagrad &&
          options.clipping == clipping_kind::none && options.decay_mode == weight_decay_mode::none &&
          !table.scale_grad_by_freq &&
          (!options.stochastic_rounding || table.row_type == dtype::f32) &&

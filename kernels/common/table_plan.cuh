@@ -4,6 +4,7 @@
 // only the device knows how many rows each table has in this batch. A tile is of one table, so a
 // warp meets one dim, one row type and one optimizer.
 
+#include "kernels/common/element_rows.cuh"
 #include "kernels/common/gradient_occurrence.cuh"
 #include "kernels/common/gradient_walk.cuh"
 #include "kernels/common/rowwise_rows.cuh"
@@ -20,7 +21,8 @@ struct planned_table {
   // Of table.rows and gradient.values: elements per access.
   std::int32_t row_width;
   std::int32_t value_width;
-  bool rows_together;  // rowwise_rows.cuh updates the table
+  bool rows_together;   // rowwise_rows.cuh updates the table
+  bool elements_alone;  // element_rows.cuh does
   numerics::step_factors factors;
 };
 
@@ -65,6 +67,7 @@ __device__ __forceinline__ void plan_tables(const device_problem& problem, table
     planned.value_width =
         access_width(table.gradient.values, table.dim, table.dim, table.gradient.value_type);
     planned.rows_together = updates_rows_together(table);
+    planned.elements_alone = updates_elements_alone(table, planned.row_width);
     if (table.step != nullptr) planned.factors = numerics::make_step_factors(*table.step);
     const std::int64_t per_tile = items_per_tile(planned);
     planned.first_tile = (planned.num_items + per_tile - 1) / per_tile;  // a count until summed

@@ -54,24 +54,29 @@ void sum_long_runs(const launch_context& context, const operations::problem& pro
   check_launch("finish_long_runs");
 }
 
-template <typename Gradient>
+/// Whether tables are there for the kernel of these rows.
+bool has_tables(const operations::problem& problem, bool narrow, bool together) {
+  return std::any_of(problem.tables.begin(), problem.tables.end(),
+                     [&](const operations::table_record& t) {
+                       return t.gradient.form != operations::gradient_form::none &&
+                              kernels::is_narrow(kernels::width_class(t.dim)) == narrow &&
+                              kernels::updates_rows_together(t) == together;
+                     });
+}
+
+template <typename Gradient, bool Together>
 void sum_short_runs(const launch_context& context, const operations::problem& problem,
                     const gradient_workspace& workspace, const kernels::reduction& work) {
-  const auto has_tables = [&](bool narrow) {
-    return std::any_of(problem.tables.begin(), problem.tables.end(), [&](const auto& table) {
-      return table.gradient.form != operations::gradient_form::none &&
-             kernels::is_narrow(kernels::width_class(table.dim)) == narrow;
-    });
-  };
-  if (has_tables(true)) {
-    kernels::reduce_narrow_runs<Gradient>
+  if (has_tables(problem, true, Together)) {
+    kernels::reduce_narrow_runs<Gradient, Together>
         <<<gradient_blocks(context, {}, max_runs(problem)), walk_threads, 0, context.stream>>>(
             work);
     check_launch("reduce_narrow_runs");
   }
-  if (has_tables(false)) {
-    kernels::reduce_short_runs<Gradient><<<gradient_blocks(context, workspace, max_runs(problem)),
-                                           walk_threads, 0, context.stream>>>(work);
+  if (has_tables(problem, false, Together)) {
+    kernels::reduce_short_runs<Gradient, Together>
+        <<<gradient_blocks(context, workspace, max_runs(problem)), walk_threads, 0,
+           context.stream>>>(work);
     check_launch("reduce_short_runs");
   }
 }
@@ -89,7 +94,8 @@ void reduce(const launch_context& context, const operations::problem& problem,
       work, workspace.longs, advance == step_advance::wanted);
   check_launch("plan_gradients");
   if (long_runs > 0) sum_long_runs<Gradient>(context, problem, workspace, work);
-  sum_short_runs<Gradient>(context, problem, workspace, work);
+  sum_short_runs<Gradient, true>(context, problem, workspace, work);
+  sum_short_runs<Gradient, false>(context, problem, workspace, work);
 }
 
 }  // namespace

@@ -127,6 +127,28 @@ TEST_P(HotRows, wide_rows_lie_side_by_side) {
   }
 }
 
+// Those that treat every element alone have rows updated two at a time, odd ones out and long runs
+// among them.
+TEST_P(HotRows, rows_of_every_optimizer_lie_side_by_side) {
+  using enum optimizer_kind;
+  for (const auto kind : {sgd, adagrad, adam, adamw, partial_rowwise_adam, lamb, ftrl}) {
+    for (const std::int32_t dim : {4, 32, 48, 260, 2052}) {
+      if (dim == 2052 && kind != adam) continue;  // sums in global memory
+      auto configuration = one_table(dim, 90, 150, dim == 2052 ? 200 : 700);
+      auto& table = configuration.tables[0];
+      table.optimizer.kind = kind;
+      table.optimizer.momentum = dim % 8 == 0 ? 0.9F : 0.0F;
+      if (dim == 48) {
+        table.optimizer.decay_mode = weight_decay_mode::decoupled;
+        table.optimizer.weight_decay = 0.1F;
+      }
+      table.row_type = dim == 32 ? dtype::f16 : (dim == 260 ? dtype::bf16 : dtype::f32);
+      configuration.features[0].ids = support::id_choice::skewed;
+      expect_same_bits(configuration);
+    }
+  }
+}
+
 TEST_P(HotRows, features_share_a_table) {
   auto configuration = one_table(12, 7, 300, 3000);
   auto feature = configuration.features[0];
