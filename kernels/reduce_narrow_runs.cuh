@@ -86,7 +86,7 @@ __device__ __forceinline__ void for_each_window(const reduction& work, const pla
 }
 
 /// The loop over tiles stands in reduce_short_runs once more: as a function of both, which takes
-/// the rest, it made that kernel spill 316 bytes. Two kernels, as there.
+/// the rest, it made that kernel spill 436 bytes. Two kernels, as there.
 template <typename Gradient, bool Together>
 __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_size,
                                   gradient_walk_policy::blocks_per_multiprocessor)
