@@ -158,6 +158,7 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
     reduce_short_runs(const __grid_constant__ reduction work) {
   __shared__ walk_storage storages[gradient_walk_policy::warps_per_block];
   walk_storage& storage = storages[threadIdx.x / warp_size];
+  // Its first tile is read again for each tile: kept over the call of deliver_gradients it spills.
   const planned_table& past_all = work.plan[work.problem.num_tables];
   for (std::int64_t tile = warp_index(); tile < past_all.first_tile; tile += num_warps()) {
     const std::int32_t t = table_of_tile(work.plan, work.problem.num_tables, tile);

@@ -11,6 +11,15 @@ namespace warpbag::kernels {
 using operations::feature_record;
 using operations::table_record;
 
+/// What is the case where rows are updated several at once: a fused step on the sums as they are,
+/// whose weights are rounded to nearest.
+__host__ __device__ inline bool takes_plain_steps(const table_record& table) {
+  const optimizer_options& options = table.optimizer;
+  return table.gradient.form == operations::gradient_form::fused &&
+         options.clipping == clipping_kind::none && !table.scale_grad_by_freq &&
+         (!options.stochastic_rounding || table.row_type == dtype::f32);
+}
+
 /// Written by check_inputs, read by every later kernel of the step.
 struct device_status {
   unsigned long long

@@ -14,10 +14,9 @@ struct element_policy {
   static constexpr int rows_per_batch = 2;
 };
 
-/// Tables whose fused updates this file knows: what it leaves to row_updater are sums over rows, L2
-/// decay, clipping, frequencies, stochastic rounding, and rows or states that cannot be read a quad
-/// at a time, and ftrl, for which registers do not last. row_width: elements per access of the
-/// rows.
+/// Tables whose rows this file updates, of those that take plain steps: what it leaves to
+/// row_updater are sums over rows, L2 decay, rows or states that cannot be read a quad at a time,
+/// and ftrl, with which the kernels spill. row_width: elements per access of the rows.
 __device__ __forceinline__ bool updates_elements_alone(const table_record& table, int row_width) {
   const optimizer_options& options = table.optimizer;
   using enum optimizer_kind;
@@ -27,10 +26,7 @@ __device__ __forceinline__ bool updates_elements_alone(const table_record& table
   for (const float* const state : table.state) {
     if (reinterpret_cast<std::uint64_t>(state) % sizeof(float4) != 0) whole = false;
   }
-  return table.gradient.form == operations::gradient_form::fused && known && whole &&
-         options.clipping == clipping_kind::none && options.decay_mode != weight_decay_mode::l2 &&
-         !table.scale_grad_by_freq &&
-         (!options.stochastic_rounding || table.row_type == dtype::f32);
+  return known && whole && takes_plain_steps(table) && options.decay_mode != weight_decay_mode::l2;
 }
 
 /// A lane's quads of some rows.
@@ -125,17 +121,7 @@ __device__ __forceinline__ void update_elements_of(const table_record& table,
         if (batch.rows[u] < 0) continue;
         const lane_gradient sum = {sums.data + u * sum_floats};
         const quad g = sum.load(strip);
-        quad(&states)[2] = batch.states[u];
-#pragma unroll
-        for (int i = 0; i < quad_elements; ++i) {
-          float& w = batch.weights[u].value[i];
-          numerics::element x = {numerics::decayed_weight(options, factors.learning_rate, w),
-                                 {states[0].value[i], states[1].value[i]}};
-          numerics::update_element(options, factors, x, g.value[i], 0.0F);
-          w = x.weight;
-          states[0].value[i] = x.state[0];
-          states[1].value[i] = x.state[1];
-        }
+        step_elements(options, factors, batch.weights[u], batch.states[u], g, 0.0F);
       }
       rows.store(batch, column_of(group, strip));
     }

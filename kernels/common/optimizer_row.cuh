@@ -163,6 +163,21 @@ struct row_sums {
 template <optimizer_kind Kind>
 using kind_constant = std::integral_constant<optimizer_kind, Kind>;
 
+/// One quad of weights, with its states, by its decayed gradient.
+__device__ __forceinline__ void step_elements(const optimizer_options& options,
+                                              const numerics::step_factors& factors, quad& w,
+                                              quad (&states)[2], const quad& g, float row_state) {
+#pragma unroll
+  for (int i = 0; i < quad_elements; ++i) {
+    numerics::element x = {numerics::decayed_weight(options, factors.learning_rate, w.value[i]),
+                           {states[0].value[i], states[1].value[i]}};
+    numerics::update_element(options, factors, x, g.value[i], row_state);
+    w.value[i] = x.weight;
+    states[0].value[i] = x.state[0];
+    states[1].value[i] = x.state[1];
+  }
+}
+
 /// The optimizer step of one row whose gradient is finished. `touched`: row_sums::touched.
 class row_updater {
  public:
@@ -234,16 +249,7 @@ class row_updater {
       optimizer_options options = options_;
       options.kind =
           decltype(kind)::value;  // known to the compiler: one case of the switch is left
-#pragma unroll
-      for (int i = 0; i < quad_elements; ++i) {
-        numerics::element x = {
-            numerics::decayed_weight(options, factors_.learning_rate, w.value[i]),
-            {states[0].value[i], states[1].value[i]}};
-        numerics::update_element(options, factors_, x, g.value[i], row_state);
-        w.value[i] = x.weight;
-        states[0].value[i] = x.state[0];
-        states[1].value[i] = x.state[1];
-      }
+      step_elements(options, factors_, w, states, g, row_state);
     };
     switch (options_.kind) {
       case optimizer_kind::sgd: update_as(kind_constant<optimizer_kind::sgd>{}); return;

@@ -38,12 +38,8 @@ using rowwise_memory =
 /// narrower than a warp.
 __host__ __device__ inline bool updates_rows_together(const table_record& table) {
   const optimizer_options& options = table.optimizer;
-  return table.gradient.form == operations::gradient_form::fused &&
-         options.kind == optimizer_kind::rowwise_adagrad &&
-         options.clipping == clipping_kind::none && options.decay_mode == weight_decay_mode::none &&
-         !table.scale_grad_by_freq &&
-         (!options.stochastic_rounding || table.row_type == dtype::f32) &&
-         table.shard.row_lanes[0] == nullptr &&
+  return takes_plain_steps(table) && options.kind == optimizer_kind::rowwise_adagrad &&
+         options.decay_mode == weight_decay_mode::none && table.shard.row_lanes[0] == nullptr &&
          num_strips(table.dim) <= rowwise_policy::most_strips &&
          1 << width_class(table.dim) >= rowwise_policy::least_width;
 }
