@@ -68,6 +68,8 @@ WARPBAG_EXPORT state_shape optimizer_state_shape(const optimizer_options& option
 WARPBAG_EXPORT std::string_view optimizer_state_name(const optimizer_options& options, int index);
 
 WARPBAG_EXPORT std::string_view to_string(optimizer_kind kind);
+WARPBAG_EXPORT std::string_view to_string(weight_decay_mode mode);
+WARPBAG_EXPORT std::string_view to_string(clipping_kind kind);
 
 /// Throws invalid_argument when a field is outside its domain (negative rates, betas outside [0,
 /// 1), NaN, a decay mode the kind does not have, clipping without a positive limit).

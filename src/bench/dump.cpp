@@ -46,7 +46,7 @@ void dump(const workload& workload, const std::filesystem::path& file) {
                              {"batch", std::to_string(workload.batch)},
                              {"dtype", std::string(to_string(workload.type))},
                              {"pooling", std::string(to_string(workload.pooling))},
-                             {"optimizer", std::string(to_string(workload.optimizer))}});
+                             {"optimizer", std::string(to_string(workload.optimizer.kind))}});
   visit_all(tables, batch,
             [&](const std::string&, safetensors_type, const std::vector<std::uint64_t>&,
                 std::span<const std::byte> bytes) { writer.write(bytes); });

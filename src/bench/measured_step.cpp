@@ -47,7 +47,7 @@ class measured_step::implementation {
       add_feature(t, batch.features[t]);
     }
     std::vector<step_state> states(tables_.size());
-    for (step_state& state : states) state.learning_rate = optimizer().learning_rate;
+    for (step_state& state : states) state.learning_rate = workload.optimizer.learning_rate;
     step_.access().write_steps(steps_.as<step_state>(), states);
     step_.reserve(tables_, features_);
     collection::make_records(tables_, features_, {}, records_);
@@ -101,8 +101,6 @@ class measured_step::implementation {
   }
 
  private:
-  optimizer_options optimizer() const { return {.kind = workload_.optimizer}; }
-
   void* allocate(std::size_t bytes) {
     buffers_.emplace_back(step_.access(), bytes);
     return buffers_.back().data();
@@ -135,7 +133,9 @@ class measured_step::implementation {
 
   void add_table(std::size_t t) {
     const workload_table& table = workload_.tables[t];
-    table_view view = {.weight = allocate_rows(table.rows, table.dim), .optimizer = optimizer()};
+    table_view view = {.weight = allocate_rows(table.rows, table.dim),
+                       .scale_grad_by_freq = workload_.scale_grad_by_freq,
+                       .optimizer = workload_.optimizer};
     if (workload_.all_padding) view.padding_idx = 0;
     view.rng_table = static_cast<std::uint32_t>(t);
     fill(view.weight, view.rng_table, 0.1F);

@@ -80,11 +80,7 @@ std::vector<workload> dlrm_v2() {
       14,         40'000'000, 40'000'000, 40'000'000, 590'152, 12'973, 108,   36};
   constexpr std::array<std::int64_t, 26> hotness = {3, 2, 1, 2, 6, 1, 1,  1,   1,  7,  3, 8, 1,
                                                     6, 9, 5, 1, 1, 1, 12, 100, 27, 10, 3, 1, 1};
-  workload all = {.name = "dlrm-v2",
-                  .batch = 6912,
-                  .optimizer = optimizer_kind::rowwise_adagrad,
-                  .law = id_law::power_law,
-                  .alpha = 1.1};
+  workload all = {.name = "dlrm-v2", .batch = 6912, .law = id_law::power_law, .alpha = 1.1};
   for (std::size_t t = 0; t < rows.size(); ++t) all.tables.push_back({rows[t], 128, hotness[t]});
   return {all};
 }

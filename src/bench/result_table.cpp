@@ -76,7 +76,17 @@ std::string description(const workload& workload) {
   if (workload.weighted) word("weighted");
   if (workload.bad_share > 0.0) text += formatted(" bad=%g", workload.bad_share);
   if (workload.all_padding) word("all_padding");
-  word(to_string(workload.optimizer));
+  const optimizer_options& optimizer = workload.optimizer;
+  word(to_string(optimizer.kind));
+  if (optimizer.momentum != 0.0F) word("momentum");
+  if (optimizer.decay_mode != weight_decay_mode::none) {
+    word("decay=" + std::string(to_string(optimizer.decay_mode)));
+  }
+  if (optimizer.clipping != clipping_kind::none) {
+    word("clip=" + std::string(to_string(optimizer.clipping)));
+  }
+  if (optimizer.stochastic_rounding) word("stochastic_rounding");
+  if (workload.scale_grad_by_freq) word("scale_grad_by_freq");
   return text;
 }
 

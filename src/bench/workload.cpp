@@ -24,13 +24,12 @@ std::string_view to_string(bag_shape shape) {
 }
 
 double table_bytes(const workload& workload) {
-  const optimizer_options optimizer = {.kind = workload.optimizer};
   double bytes = 0.0;
   for (const workload_table& table : workload.tables) {
     const double elements = static_cast<double>(table.dim);
     double row = elements * static_cast<double>(size_of(workload.type));
     for (const int index : {0, 1}) {
-      const state_shape shape = optimizer_state_shape(optimizer, index);
+      const state_shape shape = optimizer_state_shape(workload.optimizer, index);
       if (shape == state_shape::per_row) row += sizeof(float);
       if (shape == state_shape::per_element) row += elements * sizeof(float);
     }

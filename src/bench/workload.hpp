@@ -33,7 +33,8 @@ struct workload {
   index_type ids = index_type::i64;
   pooling_mode pooling = pooling_mode::sum;
   bool weighted = false;
-  optimizer_kind optimizer = optimizer_kind::rowwise_adagrad;
+  optimizer_options optimizer = {.kind = optimizer_kind::rowwise_adagrad};
+  bool scale_grad_by_freq = false;
   id_law law = id_law::uniform;
   double alpha = 0.0;
   bag_shape shape = bag_shape::fixed;

@@ -10,6 +10,7 @@
 #include "cli/choice_option.hpp"
 #include "cli/device_options.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/optimizer_options.hpp"
 #include "cli/verbs.hpp"
 
 namespace warpbag::cli {
@@ -33,10 +34,12 @@ struct axes {
   std::optional<index_type> ids;
   std::optional<pooling_mode> pooling;
   std::optional<optimizer_kind> optimizer;
+  optimizer_options optimizer_numbers;  // all but the kind
   std::optional<bench::id_law> law;
   std::optional<bench::bag_shape> shape;
   std::optional<std::uint64_t> seed;
   bool weighted = false;
+  bool scale_grad_by_freq = false;
 };
 
 struct bench_arguments {
@@ -72,11 +75,14 @@ void change(workload& workload, const axes& axes) {
   set(workload.type, axes.type);
   set(workload.ids, axes.ids);
   set(workload.pooling, axes.pooling);
-  set(workload.optimizer, axes.optimizer);
+  const optimizer_kind kind = axes.optimizer.value_or(workload.optimizer.kind);
+  workload.optimizer = axes.optimizer_numbers;
+  workload.optimizer.kind = kind;
   set(workload.law, axes.law);
   set(workload.shape, axes.shape);
   set(workload.seed, axes.seed);
   workload.weighted = workload.weighted || axes.weighted;
+  workload.scale_grad_by_freq = workload.scale_grad_by_freq || axes.scale_grad_by_freq;
 }
 
 std::vector<workload> workloads_of(const bench_arguments& arguments) {
@@ -152,7 +158,12 @@ void add_axes(CLI::App& command, axes& axes) {
   choice("--ids", axes.ids, names_up_to(index_type::i64), "Ids and offsets");
   choice("--pooling", axes.pooling, names_up_to(pooling_mode::none), "");
   choice("--optimizer", axes.optimizer, names_up_to(optimizer_kind::ftrl), "");
+  add_optimizer_options(command, axes.optimizer_numbers);
   command.add_flag("--weighted", axes.weighted, "Weights for each id")->group("Axes");
+  command
+      .add_flag("--scale-grad-by-freq", axes.scale_grad_by_freq,
+                "Gradients of rows by their occurrences")
+      ->group("Axes");
   command.add_option("--seed", axes.seed, "Of ids, weights and rows")->group("Axes");
 }
 

@@ -1,54 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/machine_options.hpp"
+
 #include "cli/choice_option.hpp"
+#include "cli/optimizer_options.hpp"
 
 namespace warpbag::cli {
-
-const choice_names<weight_decay_mode>& decay_mode_names() {
-  static const choice_names<weight_decay_mode> names = {
-      {"none", weight_decay_mode::none},
-      {"l2", weight_decay_mode::l2},
-      {"decoupled", weight_decay_mode::decoupled}};
-  return names;
-}
-
-const choice_names<clipping_kind>& clipping_names() {
-  static const choice_names<clipping_kind> names = {{"none", clipping_kind::none},
-                                                    {"value", clipping_kind::value},
-                                                    {"norm", clipping_kind::norm}};
-  return names;
-}
-
-namespace {
-
-void add_optimizer_options(CLI::App& command, optimizer_options& options) {
-  const auto number = [&](const char* name, float& value, const char* what) {
-    command.add_option(name, value, what)->capture_default_str()->group("Optimizer");
-  };
-  add_choice(command, "--optimizer", options.kind, names_up_to(optimizer_kind::ftrl),
-             "On every table")
-      ->group("Optimizer");
-  number("--lr", options.learning_rate, "Learning rate");
-  number("--momentum", options.momentum, "sgd");
-  number("--beta1", options.beta1, "adam, adamw, partial_rowwise_adam, lamb");
-  number("--beta2", options.beta2, "adam, adamw, partial_rowwise_adam, lamb");
-  number("--eps", options.eps, "adagrad and adam families");
-  number("--initial-accumulator", options.initial_accumulator, "adagrad, rowwise_adagrad, ftrl");
-  number("--ftrl-beta", options.ftrl_beta, "ftrl");
-  number("--l1", options.l1, "ftrl");
-  number("--l2", options.l2, "ftrl");
-  add_choice(command, "--decay-mode", options.decay_mode, decay_mode_names(), "Of --weight-decay")
-      ->group("Optimizer");
-  number("--weight-decay", options.weight_decay, "On the rows of a batch; needs --decay-mode");
-  add_choice(command, "--clip", options.clipping, clipping_names(),
-             "Gradient of a row: each element, or its norm")
-      ->group("Optimizer");
-  number("--clip-limit", options.clipping_limit, "Of --clip");
-  command.add_flag("--stochastic-rounding", options.stochastic_rounding, "Of f16 and bf16 rows")
-      ->group("Optimizer");
-}
-
-}  // namespace
 
 void add_machine_options(CLI::App& command, machine_arguments& arguments) {
   model::machine_options& options = arguments.options;
@@ -73,6 +29,9 @@ void add_machine_options(CLI::App& command, machine_arguments& arguments) {
   command.add_option("--seed", options.seed, "Of the weights, the split, the order, the generator")
       ->capture_default_str()
       ->group("Model");
+  add_choice(command, "--optimizer", options.optimizer.kind, names_up_to(optimizer_kind::ftrl),
+             "On every table")
+      ->group("Optimizer");
   add_optimizer_options(command, options.optimizer);
 }
 

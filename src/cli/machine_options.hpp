@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "cli/app.hpp"
-#include "cli/choice.hpp"
 #include "model/machine_config.hpp"
 
 namespace warpbag::cli {
@@ -21,10 +20,6 @@ void add_machine_options(CLI::App& command, machine_arguments& arguments);
 
 /// Throws invalid_argument for a pooling that is not FEATURE=MODE.
 model::machine_options parse(const machine_arguments& arguments);
-
-/// The names of values that have no to_string.
-const choice_names<weight_decay_mode>& decay_mode_names();
-const choice_names<clipping_kind>& clipping_names();
 
 void add_bad_ids_option(CLI::App& command, bad_id_policy& policy);
 

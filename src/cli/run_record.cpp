@@ -31,9 +31,9 @@ json to_json(const optimizer_options& options) {
           {"ftrl_beta", options.ftrl_beta},
           {"l1", options.l1},
           {"l2", options.l2},
-          {"decay_mode", name_of(options.decay_mode, decay_mode_names())},
+          {"decay_mode", std::string(to_string(options.decay_mode))},
           {"weight_decay", options.weight_decay},
-          {"clipping", name_of(options.clipping, clipping_names())},
+          {"clipping", std::string(to_string(options.clipping))},
           {"clipping_limit", options.clipping_limit},
           {"stochastic_rounding", options.stochastic_rounding}};
 }
@@ -50,9 +50,11 @@ optimizer_options optimizer_from(const json& from) {
   options.ftrl_beta = from.at("ftrl_beta");
   options.l1 = from.at("l1");
   options.l2 = from.at("l2");
-  options.decay_mode = parse_choice("decay_mode", from.at("decay_mode"), decay_mode_names());
+  options.decay_mode =
+      parse_choice("decay_mode", from.at("decay_mode"), names_up_to(weight_decay_mode::decoupled));
   options.weight_decay = from.at("weight_decay");
-  options.clipping = parse_choice("clipping", from.at("clipping"), clipping_names());
+  options.clipping =
+      parse_choice("clipping", from.at("clipping"), names_up_to(clipping_kind::norm));
   options.clipping_limit = from.at("clipping_limit");
   options.stochastic_rounding = from.at("stochastic_rounding");
   validate(options);

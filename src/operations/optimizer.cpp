@@ -51,6 +51,24 @@ std::string_view to_string(optimizer_kind kind) {
   return "?";
 }
 
+std::string_view to_string(weight_decay_mode mode) {
+  switch (mode) {
+    case weight_decay_mode::none: return "none";
+    case weight_decay_mode::l2: return "l2";
+    case weight_decay_mode::decoupled: return "decoupled";
+  }
+  return "?";
+}
+
+std::string_view to_string(clipping_kind kind) {
+  switch (kind) {
+    case clipping_kind::none: return "none";
+    case clipping_kind::value: return "value";
+    case clipping_kind::norm: return "norm";
+  }
+  return "?";
+}
+
 namespace {
 
 /// A NaN fails every comparison, so it is refused by each of these.

@@ -86,7 +86,7 @@ TEST(Batch, statistics_count_rows_and_leave_out_what_trains_none) {
 }
 
 TEST(MeasuredStep, runs_every_call_of_every_kind_of_workload) {
-  std::vector<workload> kinds(8, small());
+  std::vector<workload> kinds(9, small());
   kinds[1].shape = bag_shape::jagged;
   kinds[2].type = dtype::f16;
   kinds[2].ids = index_type::i32;
@@ -94,8 +94,10 @@ TEST(MeasuredStep, runs_every_call_of_every_kind_of_workload) {
   kinds[3].weighted = false;
   kinds[4].bad_share = 0.2;
   kinds[5].all_padding = true;
-  kinds[6].optimizer = optimizer_kind::adam;
+  kinds[6].optimizer.kind = optimizer_kind::adam;
   kinds[7].shape = bag_shape::one_long;
+  kinds[8].scale_grad_by_freq = true;
+  kinds[8].optimizer.momentum = 0.9F;
   for (const workload& kind : kinds) {
     measured_step step(kind, {.num_threads = 1});
     for (int call = 0; call <= static_cast<int>(measured_call::train_step); ++call) {
