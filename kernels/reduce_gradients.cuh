@@ -43,11 +43,14 @@ class run_tile {
       prefetch_rows(table_, group_, last_ - first_, row_of_item);
     }
     for (int strip = 0; strip < kind_.strips; ++strip) sum_strip(strip);
+    const summed_runs runs = {t_, first_, last_,
+                              kind_.together ? shared_sums_.data : sums_of(first_).data,
+                              kind_.strips * strip_columns};
     if (!kind_.together) {
-      deliver_gradients(work_, t_, group_.log_width, first_, last_, sums_of(first_),
-                        kind_.strips * strip_columns, run_policy::longest_run);
+      deliver_gradients(work_, group_.log_width, runs);
       return;
     }
+    if (finishes_gradients(table_)) finish_gradients(work_, group_, runs);
     for (std::int32_t done = 0; done < plan_.items_per_group; done += rows_together) {
       const lane_gradient sums = {shared_sums_.data + done * kind_.strips * strip_columns};
       update_rows_together(table_, plan_.row_width == quad_elements, plan_.factors, group_, sums,
@@ -59,6 +62,7 @@ class run_tile {
                              return mine ? row_of_item(static_cast<unsigned>(done + i)) : -1;
                            });
     }
+    if (rounds_stochastically(table_)) store_rounded_rows(work_, group_, runs);
   }
 
  private:

@@ -250,7 +250,8 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
       gradient.store(strip, within_row(sum, column, table.dim));
     }
     const auto first = static_cast<std::int32_t>(run.run);
-    deliver_gradients(work, run.table, widest_class, first, first + 1, gradient, 0, any_length);
+    deliver_gradients(work, widest_class,
+                      {run.table, first, first + 1, gradient.data, summed_runs::one_long_run});
   }
 }
 

@@ -43,13 +43,14 @@ class narrow_rows {
         prefetch_rows(table_, group_, count, row_of_item);
       }
       window_.sum(runs);
-      const std::int32_t first = runs.first + mine;
-      deliver_gradients(work_, t_, group_.log_width, first, first + count, window_.at(mine),
-                        quad_elements << group_.log_width, any_length);
+      deliver_gradients(work_, group_.log_width, summed(runs.first + mine, count, mine));
       return;
     }
     prefetch_rows_together(table_, group_, count, row_of_item);
     window_.sum(runs);
+    if (finishes_gradients(table_)) {
+      finish_gradients(work_, group_, summed(runs.first + mine, count, mine));
+    }
     const planned_table& plan = work_.plan[t_];
     for (std::int32_t done = 0; done < most; done += rows_together) {
       update_rows_together(table_, plan.row_width == quad_elements, plan.factors, group_,
@@ -59,9 +60,17 @@ class narrow_rows {
                                                      : -1;
                            });
     }
+    if (rounds_stochastically(table_)) {
+      store_rounded_rows(work_, group_, summed(runs.first + mine, count, mine));
+    }
   }
 
  private:
+  __device__ __forceinline__ summed_runs summed(std::int32_t first, std::int32_t count,
+                                                int place) const {
+    return {t_, first, first + count, window_.at(place).data, quad_elements << group_.log_width};
+  }
+
   const reduction& work_;
   std::int32_t t_;  // the table
   const table_record& table_;

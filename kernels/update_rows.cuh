@@ -56,6 +56,9 @@ __global__ void __launch_bounds__(gradient_walk_policy::warps_per_block* warp_si
       const std::int64_t touched = whole ? row_sums::whole_row : item;
       if (!whole) clip_part_of_row({table, group, touched}, gradient);
       row_updater(table, plan.factors, group, row, gradient, plan.row_width, touched).update();
+      if (rounds_stochastically(table)) {
+        store_rounded_row(table, group, row, gradient, plan.row_width);
+      }
     }
     __syncwarp();
   }

@@ -11,13 +11,13 @@ namespace warpbag::kernels {
 using operations::feature_record;
 using operations::table_record;
 
-/// What is the case where rows are updated several at once: a fused step on the sums as they are,
-/// whose weights are rounded to nearest.
-__host__ __device__ inline bool takes_plain_steps(const table_record& table) {
-  const optimizer_options& options = table.optimizer;
-  return table.gradient.form == operations::gradient_form::fused &&
-         options.clipping == clipping_kind::none && !table.scale_grad_by_freq &&
-         (!options.stochastic_rounding || table.row_type == dtype::f32);
+/// Whether a row's summed gradient is not yet what the optimizer takes.
+__host__ __device__ inline bool finishes_gradients(const table_record& table) {
+  return table.scale_grad_by_freq || table.optimizer.clipping != clipping_kind::none;
+}
+
+__host__ __device__ inline bool rounds_stochastically(const table_record& table) {
+  return table.optimizer.stochastic_rounding && table.row_type != dtype::f32;
 }
 
 /// Written by check_inputs, read by every later kernel of the step.

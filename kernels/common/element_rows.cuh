@@ -14,9 +14,10 @@ struct element_policy {
   static constexpr int rows_per_batch = 2;
 };
 
-/// Tables whose rows this file updates, of those that take plain steps: what it leaves to
-/// row_updater are sums over rows, L2 decay, rows or states that cannot be read a quad at a time,
-/// and ftrl, with which the kernels spill. row_width: elements per access of the rows.
+/// Tables whose rows this file updates: what it leaves to row_updater are frequency scaling,
+/// clipping, stochastic rounding, L2 decay, sums over rows, rows or states that cannot be read a
+/// quad at a time, and ftrl, all of them because the kernels would spill. row_width: elements per
+/// access of the rows.
 __device__ __forceinline__ bool updates_elements_alone(const table_record& table, int row_width) {
   const optimizer_options& options = table.optimizer;
   using enum optimizer_kind;
@@ -26,7 +27,9 @@ __device__ __forceinline__ bool updates_elements_alone(const table_record& table
   for (const float* const state : table.state) {
     if (reinterpret_cast<std::uint64_t>(state) % sizeof(float4) != 0) whole = false;
   }
-  return known && whole && takes_plain_steps(table) && options.decay_mode != weight_decay_mode::l2;
+  return known && whole && table.gradient.form == operations::gradient_form::fused &&
+         !finishes_gradients(table) && !rounds_stochastically(table) &&
+         options.decay_mode != weight_decay_mode::l2;
 }
 
 /// A lane's quads of some rows.

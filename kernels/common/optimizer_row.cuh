@@ -94,33 +94,40 @@ __device__ __forceinline__ float add_squares(float sum, const quad& x) {
   return sum;
 }
 
-/// Frequency scaling and clipping, in place. Columns beyond the row are and stay zero.
-__device__ __forceinline__ void finish_gradient(const table_record& table, const lane_group& group,
-                                                std::int64_t frequency, lane_gradient gradient) {
-  const optimizer_options& options = table.optimizer;
-  const bool by_norm =
-      options.clipping == clipping_kind::norm && table.shard.row_lanes[0] == nullptr;
-  if (!table.scale_grad_by_freq && options.clipping == clipping_kind::none) return;
-  float sum_of_squares = 0.0F;
-  for (int strip = 0; strip < num_strips(table.dim); ++strip) {
+/// Gives every element of a lane's part of a gradient to `change` and takes what it returns.
+template <typename Change>
+__device__ __forceinline__ void change_gradient(const lane_group& group, std::int32_t dim,
+                                                lane_gradient gradient, Change change) {
+#pragma unroll 1
+  for (int strip = 0; column_of(group, strip) < dim; ++strip) {
     quad g = gradient.load(strip);
 #pragma unroll
-    for (int i = 0; i < quad_elements; ++i) {
-      if (table.scale_grad_by_freq) g.value[i] = numerics::frequency_scaled(g.value[i], frequency);
-      if (options.clipping == clipping_kind::value) {
-        g.value[i] = numerics::clamped(g.value[i], options.clipping_limit);
-      }
-    }
-    if (by_norm) sum_of_squares = add_squares(sum_of_squares, g);
+    for (float& value : g.value) value = change(value);
     gradient.store(strip, g);
   }
-  if (!by_norm) return;
-  const float scale = numerics::clip_scale(group.sum(sum_of_squares), options.clipping_limit);
-  for (int strip = 0; strip < num_strips(table.dim); ++strip) {
-    quad g = gradient.load(strip);
-#pragma unroll
-    for (int i = 0; i < quad_elements; ++i) g.value[i] *= scale;
-    gradient.store(strip, g);
+}
+
+/// Frequency scaling and clipping, in place. Columns beyond the row that a quad of it has are and
+/// stay zero. Of a part of a row the norm is not known here: clip_part_of_row().
+__device__ __forceinline__ void finish_gradient(const table_record& table, const lane_group& group,
+                                                std::int64_t frequency, lane_gradient gradient) {
+  const std::int32_t dim = table.dim;
+  if (frequency != 1) {
+    change_gradient(group, dim, gradient,
+                    [&](float g) { return numerics::frequency_scaled(g, frequency); });
+  }
+  const float limit = table.optimizer.clipping_limit;
+  if (table.optimizer.clipping == clipping_kind::value) {
+    change_gradient(group, dim, gradient, [&](float g) { return numerics::clamped(g, limit); });
+  }
+  if (table.optimizer.clipping == clipping_kind::norm && table.shard.row_lanes[0] == nullptr) {
+    float squares = 0.0F;
+#pragma unroll 1
+    for (int strip = 0; column_of(group, strip) < dim; ++strip) {
+      squares = add_squares(squares, gradient.load(strip));
+    }
+    const float scale = numerics::clip_scale(group.sum(squares), limit);
+    change_gradient(group, dim, gradient, [&](float g) { return g * scale; });
   }
 }
 
@@ -129,13 +136,6 @@ __device__ __forceinline__ bool has_element_state(const table_record& table, int
   const optimizer_kind per_row =
       index == 0 ? optimizer_kind::rowwise_adagrad : optimizer_kind::partial_rowwise_adam;
   return table.state[index] != nullptr && table.optimizer.kind != per_row;
-}
-
-/// Id of a row of a shard in the whole table. One copy of it, out of the way of the registers of
-/// those who seldom need it.
-inline __device__ __noinline__ std::int64_t shard_row_id(const operations::shard_record& shard,
-                                                         std::int64_t row) {
-  return shard.id_of(row);
 }
 
 inline __device__ __noinline__ float sum_of_lanes(const float* lanes) {
@@ -178,7 +178,28 @@ __device__ __forceinline__ void step_elements(const optimizer_options& options,
   }
 }
 
-/// The optimizer step of one row whose gradient is finished. `touched`: row_sums::touched.
+/// A row's new weights, which an update has left in the place of its gradient, where they are to be
+/// rounded stochastically.
+__device__ __forceinline__ void store_rounded_row(const table_record& table,
+                                                  const lane_group& group, std::int64_t row,
+                                                  lane_gradient weights, int row_width) {
+  const std::int64_t id = table.shard.id_of(row);
+  const row_view stored(table.rows, table.row_type, table.row_stride, table.dim, row, row_width);
+#pragma unroll 1
+  for (int strip = 0; column_of(group, strip) < table.dim; ++strip) {
+    const std::int32_t column = column_of(group, strip);
+    std::uint64_t seed = table.seed;
+    asm volatile("" : "+l"(seed));  // else the keys of all ten rounds are kept from row to row
+    const numerics::philox_block random = numerics::random_words(
+        seed, numerics::random_use::rounding, table.rng_table, static_cast<std::uint64_t>(id),
+        static_cast<std::uint32_t>((table.shard.first_column + column) / quad_elements),
+        table.step->step);
+    stored.store_stochastic(column, weights.load(strip), random);
+  }
+}
+
+/// The optimizer step of one row whose gradient is finished; store_rounded_row() is left to the
+/// caller. `touched`: row_sums::touched.
 class row_updater {
  public:
   __device__ __forceinline__ row_updater(const table_record& table,
@@ -239,7 +260,7 @@ class row_updater {
       for (int s = 0; s < 2; ++s) {
         if (has_state[s]) store_state(s, column, states[s]);
       }
-      store_weights(column, w);
+      store_weights(strip, w);
     }
   }
 
@@ -302,7 +323,7 @@ class row_updater {
       for (int i = 0; i < quad_elements; ++i) {
         w.value[i] = numerics::lamb_weight(factors_, w.value[i], direction.value[i], ratio);
       }
-      store_weights(column, w);
+      store_weights(strip, w);
     }
   }
 
@@ -335,20 +356,12 @@ class row_updater {
     return result;
   }
 
-  __device__ __forceinline__ void store_weights(std::int32_t column, const quad& w) const {
-    if (!options_.stochastic_rounding || table_.row_type == dtype::f32) {
-      weights_.store(column, w);
-      return;
+  __device__ __forceinline__ void store_weights(int strip, const quad& w) const {
+    if (rounds_stochastically(table_)) {
+      gradient_.store(strip, w);
+    } else {
+      weights_.store(column_of(group_, strip), w);
     }
-    const operations::shard_record& shard = table_.shard;
-    const std::int64_t id =
-        shard.numbering == operations::row_numbering::own ? row_ : shard_row_id(shard, row_);
-    const numerics::philox_block random = numerics::random_words(
-        table_.seed, numerics::random_use::rounding, table_.rng_table,
-        static_cast<std::uint64_t>(id),
-        static_cast<std::uint32_t>((shard.first_column + column) / quad_elements),
-        table_.step->step);
-    weights_.store_stochastic(column, w, random);
   }
 
   const table_record& table_;
@@ -360,41 +373,5 @@ class row_updater {
   row_view weights_;
   row_sums sums_;
 };
-
-inline constexpr int line_bytes = 128;
-
-__device__ __forceinline__ void prefetch_line(const char* place) {
-  asm volatile("prefetch.global.L2 [%0];" ::"l"(place));
-}
-
-/// Asks for rows row_of(0), ..., row_of(count - 1) of a matrix ahead of their use; the lanes of a
-/// group share out the lines of all of them.
-template <typename RowOf>
-__device__ __forceinline__ void prefetch_lines(const void* base, std::int64_t stride_bytes,
-                                               std::int32_t row_bytes, const lane_group& group,
-                                               int count, RowOf row_of) {
-  const unsigned lines = static_cast<unsigned>((row_bytes + line_bytes - 1) / line_bytes);
-  const unsigned all = static_cast<unsigned>(count) * lines;
-  for (unsigned i = static_cast<unsigned>(group.lane); i < all;
-       i += static_cast<unsigned>(group.width)) {
-    const unsigned which = i / lines;
-    const char* const row = static_cast<const char*>(base) + row_of(which) * stride_bytes;
-    prefetch_line(row + (i - which * lines) * line_bytes);
-  }
-}
-
-/// Asks for what the updates of `count` rows will read.
-template <typename RowOf>
-__device__ __forceinline__ void prefetch_rows(const table_record& table, const lane_group& group,
-                                              int count, RowOf row_of) {
-  const int element_bytes = table.row_type == dtype::f32 ? 4 : 2;
-  prefetch_lines(table.rows, table.row_stride * element_bytes, table.dim * element_bytes, group,
-                 count, row_of);
-  for (int s = 0; s < 2; ++s) {
-    if (!has_element_state(table, s)) continue;
-    const std::int32_t bytes = table.dim * std::int32_t{sizeof(float)};
-    prefetch_lines(table.state[s], bytes, bytes, group, count, row_of);
-  }
-}
 
 }  // namespace warpbag::kernels

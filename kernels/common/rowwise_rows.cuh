@@ -7,6 +7,7 @@
 // state of one row.
 
 #include "kernels/common/optimizer_row.cuh"
+#include "kernels/common/prefetch_rows.cuh"
 
 namespace warpbag::kernels {
 
@@ -34,11 +35,11 @@ using rowwise_memory =
     rowwise_step[warp_size / rowwise_policy::least_width * rowwise_policy::steps_per_group];
 
 /// Tables whose rows this file updates: what it leaves to others are sparse and dense gradients,
-/// decay, clipping, frequencies, stochastic rounding, parts of rows, and rows much wider or
-/// narrower than a warp.
+/// decay, parts of rows, and rows much wider or narrower than a warp.
 __host__ __device__ inline bool updates_rows_together(const table_record& table) {
   const optimizer_options& options = table.optimizer;
-  return takes_plain_steps(table) && options.kind == optimizer_kind::rowwise_adagrad &&
+  return table.gradient.form == operations::gradient_form::fused &&
+         options.kind == optimizer_kind::rowwise_adagrad &&
          options.decay_mode == weight_decay_mode::none && table.shard.row_lanes[0] == nullptr &&
          num_strips(table.dim) <= rowwise_policy::most_strips &&
          1 << width_class(table.dim) >= rowwise_policy::least_width;
@@ -89,7 +90,8 @@ __device__ __forceinline__ float butterfly_of_rows(float (&sums)[rows_together],
 /// follow each other in shared memory, `sum_bytes` apart. Of one strip that is a power of two, and
 /// there is memory for eight. row_of(i) is the row of the table that sum i belongs to; -1: none. At
 /// most `count` <= 8 of them, the same for all groups. Quads beyond the row may hold anything.
-/// `whole`: rows can be read and written a quad at a time.
+/// `whole`: rows can be read and written a quad at a time. Weights that are to be rounded
+/// stochastically are left in the place of the sums.
 template <typename RowOf>
 __device__ __forceinline__ void update_rows_together(const table_record& table, bool whole,
                                                      const numerics::step_factors& factors,
@@ -130,6 +132,7 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
                    numerics::rowwise_multiplier(options, factors, new_state)};
   }
   __syncwarp();
+  const bool rounds = rounds_stochastically(table);
   const auto update_strip = [&](auto access_type, auto is_there, std::int32_t column,
                                 lane_gradient sum) {
     using Stored = typename decltype(access_type)::stored;
@@ -157,7 +160,11 @@ __device__ __forceinline__ void update_rows_together(const table_record& table, 
         for (int e = 0; e < quad_elements; ++e) {
           updated.value[e] = numerics::rowwise_weight(w.value[e], g.value[e], step[i].multiplier);
         }
-        store_quad<width>(places[i], 0, left, updated);
+        if (!std::is_same_v<Stored, float> && rounds) {
+          sum.store_at(i * sum_bytes, updated);
+        } else {
+          store_quad<width>(places[i], 0, left, updated);
+        }
       }
       batch += rowwise_policy::rows_per_batch;
       sum.data += rowwise_policy::rows_per_batch * (sum_bytes / static_cast<int>(sizeof(float)));

@@ -11,16 +11,26 @@ struct philox_block {
   std::uint32_t word[4];
 };
 
+/// The upper half of a product. Of the 64-bit form nvcc makes more than one multiplication, as it
+/// does not see that the factors are below 2^32: a fifth of the generator.
+WARPBAG_HOST_DEVICE std::uint32_t high_product(std::uint32_t a, std::uint32_t b) {
+#if defined(__CUDA_ARCH__)
+  return __umulhi(a, b);
+#else
+  return static_cast<std::uint32_t>((std::uint64_t{a} * b) >> 32);
+#endif
+}
+
 WARPBAG_HOST_DEVICE philox_block philox4x32_10(philox_block counter, std::uint64_t key) {
   std::uint32_t key0 = static_cast<std::uint32_t>(key);
   std::uint32_t key1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = 0xD2511F53ULL * counter.word[0];
-    const std::uint64_t product1 = 0xCD9E8D57ULL * counter.word[2];
-    counter = {{static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0,
-                static_cast<std::uint32_t>(product1),
-                static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1,
-                static_cast<std::uint32_t>(product0)}};
+    constexpr std::uint32_t multiplier0 = 0xD2511F53U;
+    constexpr std::uint32_t multiplier1 = 0xCD9E8D57U;
+    counter = {{high_product(multiplier1, counter.word[2]) ^ counter.word[1] ^ key0,
+                multiplier1 * counter.word[2],
+                high_product(multiplier0, counter.word[0]) ^ counter.word[3] ^ key1,
+                multiplier0 * counter.word[0]}};
     key0 += 0x9E3779B9U;
     key1 += 0xBB67AE85U;
   }

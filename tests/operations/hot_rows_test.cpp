@@ -149,6 +149,28 @@ TEST_P(HotRows, rows_of_every_optimizer_lie_side_by_side) {
   }
 }
 
+// What is done to sums before the optimizer and to weights after it, in every way in which rows are
+// updated: one by one, several of up to 32 columns, of up to 128, of more.
+TEST_P(HotRows, finished_and_rounded_rows_lie_side_by_side) {
+  using enum clipping_kind;
+  for (const auto kind : {optimizer_kind::rowwise_adagrad, optimizer_kind::adagrad}) {
+    for (const std::int32_t dim : {3, 20, 33, 64, 128, 260, 390}) {
+      for (const auto clipping : {none, value, norm}) {
+        auto configuration = one_table(dim, 300, 150, 900);
+        auto& table = configuration.tables[0];
+        table.optimizer.kind = kind;
+        table.optimizer.clipping = clipping;
+        table.optimizer.clipping_limit = clipping == none ? 0.0F : 0.5F;
+        table.scale_grad_by_freq = clipping != value;
+        table.optimizer.stochastic_rounding = dim != 64;
+        table.row_type = dim % 2 == 0 ? dtype::f16 : dtype::bf16;
+        configuration.features[0].ids = support::id_choice::skewed;
+        expect_same_bits(configuration);
+      }
+    }
+  }
+}
+
 TEST_P(HotRows, features_share_a_table) {
   auto configuration = one_table(12, 7, 300, 3000);
   auto feature = configuration.features[0];
