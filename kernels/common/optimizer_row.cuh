@@ -113,8 +113,9 @@ __device__ __forceinline__ void finish_gradient(const table_record& table, const
                                                 std::int64_t frequency, lane_gradient gradient) {
   const std::int32_t dim = table.dim;
   if (frequency != 1) {
+    const auto count = static_cast<float>(frequency);
     change_gradient(group, dim, gradient,
-                    [&](float g) { return numerics::frequency_scaled(g, frequency); });
+                    [&](float g) { return numerics::frequency_scaled(g, count); });
   }
   const float limit = table.optimizer.clipping_limit;
   if (table.optimizer.clipping == clipping_kind::value) {

@@ -32,8 +32,9 @@ HWY_INLINE void finish_gradient(const table_record& table, float* HWY_RESTRICT g
   const optimizer_options& options = table.optimizer;
   zero_padding(gradient, dim);
   if (table.scale_grad_by_freq && occurrences > 1) {
+    const auto count = static_cast<float>(occurrences);
     for (std::int64_t j = 0; j < dim; ++j) {
-      gradient[j] = numerics::frequency_scaled(gradient[j], occurrences);
+      gradient[j] = numerics::frequency_scaled(gradient[j], count);
     }
   }
   if (options.clipping == clipping_kind::value) {
@@ -128,17 +129,26 @@ class row_optimizer {
     }
   }
 
+  // Random words are made a vector of quads at a time.
+  static constexpr std::int64_t columns_at_once = 4 * lanes_per_vector;
+
   template <typename Row>
   void narrow_stochastic(std::int64_t row, const float* from, Row* to) const {
     const auto id = static_cast<std::uint64_t>(table_.shard.id_of(row));
-    for (std::int64_t j = 0; j < table_.dim; j += 4) {
-      const auto quad = static_cast<std::uint32_t>((table_.shard.first_column + j) / 4);
-      const numerics::philox_block random =
-          numerics::random_words(table_.seed, numerics::random_use::rounding, table_.rng_table, id,
-                                 quad, table_.step->step);
-      const std::int64_t count = std::min<std::int64_t>(4, table_.dim - j);
-      for (std::int64_t k = 0; k < count; ++k) {
-        to[j + k] = numerics::narrow_stochastic<Row>(from[j + k], random.word[k]);
+    const std::uint64_t seed = table_.seed;
+    const std::uint32_t rng_table = table_.rng_table;
+    const std::uint64_t step = table_.step->step;
+    for (std::int64_t first = 0; first < table_.dim; first += columns_at_once) {
+      const auto first_quad = static_cast<std::uint32_t>((table_.shard.first_column + first) / 4);
+      std::uint32_t words[columns_at_once];
+      for (std::uint32_t q = 0; q < columns_at_once / 4; ++q) {
+        const numerics::philox_block random = numerics::random_words(
+            seed, numerics::random_use::rounding, rng_table, id, first_quad + q, step);
+        for (std::uint32_t k = 0; k < 4; ++k) words[4 * q + k] = random.word[k];
+      }
+      const std::int64_t count = std::min<std::int64_t>(columns_at_once, table_.dim - first);
+      for (std::int64_t j = 0; j < count; ++j) {
+        to[first + j] = numerics::narrow_stochastic<Row>(from[first + j], words[j]);
       }
     }
   }

@@ -32,29 +32,26 @@ WARPBAG_HOST_DEVICE float widen(f16 x) {
 
 namespace detail {
 
-/// Cuts a finite fp32 magnitude to f16 after adding `offset(shift, kept)` to the bits that are
-/// dropped. An f16 below 2^-14 is subnormal: its last place stays 2^-24, so more bits are dropped.
+/// Cuts an fp32 to f16 after adding `offset(shift, kept)` to the bits that are dropped. Without
+/// branches, so that compilers make vectors of it.
 template <typename Offset>
 WARPBAG_HOST_DEVICE f16 to_f16(float x, Offset offset) {
   const std::uint32_t bits = bits_as<std::uint32_t>(x);
   const std::uint32_t sign = (bits >> 16) & 0x8000U;
   const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
-  if (magnitude > 0x7F800000U) return {static_cast<std::uint16_t>(sign | 0x7E00U)};
-  if (magnitude >= 0x47800000U) return {static_cast<std::uint16_t>(sign | 0x7C00U)};  // >= 65536
   const std::uint32_t exponent = magnitude >> 23;
-  if (exponent >=
-      113) {  // normal in f16: 13 bits are dropped; a carry moves into the exponent, up to infinity
-    const std::uint32_t rebased = magnitude - (112U << 23);
-    const std::uint32_t rounded = (rebased + offset(13U, rebased)) >> 13;
-    return {static_cast<std::uint16_t>(sign | rounded)};
-  }
-  // Subnormal in f16: value = significand * 2^(exponent - 150), last place 2^-24, so 126 - exponent
-  // bits are dropped.
-  const std::uint32_t shift = 126U - exponent;
-  if (shift > 31U)
-    return {static_cast<std::uint16_t>(sign)};  // below 2^-32: no chance worth 2^-8 of a last place
-  const std::uint32_t significand = exponent == 0 ? 0U : (magnitude & 0x7FFFFFU) | 0x800000U;
-  return {static_cast<std::uint16_t>(sign | (significand + offset(shift, significand)) >> shift)};
+  // Normal in f16: 13 bits are dropped; a carry moves into the exponent, up to infinity. Subnormal,
+  // below 2^-14: value = significand * 2^(exponent - 150), last place 2^-24, so 126 - exponent bits
+  // are dropped. Below 2^-32 there is no chance worth 2^-8 of a last place: zero.
+  const bool is_normal = exponent >= 113;
+  const bool is_zero = exponent < 95;
+  const std::uint32_t shift = is_normal || is_zero ? 13U : 126U - exponent;
+  const std::uint32_t significand = is_zero ? 0U : (magnitude & 0x7FFFFFU) | 0x800000U;
+  const std::uint32_t kept = is_normal ? magnitude - (112U << 23) : significand;
+  const std::uint32_t finite = (kept + offset(shift, kept)) >> shift;
+  const std::uint32_t special = magnitude > 0x7F800000U ? 0x7E00U : 0x7C00U;  // NaN, infinity
+  const bool is_finite = magnitude < 0x47800000U;                             // 65536
+  return {static_cast<std::uint16_t>(sign | (is_finite ? finite : special))};
 }
 
 /// Nearest, ties to even: half a last place, less one unit when the kept part is even.

@@ -19,9 +19,7 @@ namespace warpbag::numerics {
 // ----------------------------------------------------------------------------------------
 
 /// scale_grad_by_freq: the sum divided once by how often the row occurs in the batch.
-WARPBAG_HOST_DEVICE float frequency_scaled(float gradient, std::int64_t count) {
-  return gradient / static_cast<float>(count);
-}
+WARPBAG_HOST_DEVICE float frequency_scaled(float gradient, float count) { return gradient / count; }
 
 /// Factor that clipping by norm gives a row; sum_of_squares over the row (N4).
 WARPBAG_HOST_DEVICE float clip_scale(float sum_of_squares, float limit) {
