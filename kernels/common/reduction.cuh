@@ -75,6 +75,7 @@ struct summed_runs {
   static constexpr int one_long_run = 0;
 };
 
+/// Whether `run`, of [first, last), is one of these.
 __device__ __forceinline__ bool is_among(const summed_runs& runs, const std::uint32_t* begins,
                                          std::int32_t run) {
   return begins[run + 1] - begins[run] <= run_policy::longest_run ||
