@@ -5,6 +5,7 @@
 
 #include "collection/device_buffer.hpp"
 #include "collection/step.hpp"
+#include "collection/table_memory.hpp"
 
 namespace warpbag::bench {
 
@@ -145,7 +146,8 @@ class measured_step::implementation {
       const std::int64_t count = table.rows * (shape == state_shape::per_row ? 1 : table.dim);
       view.state[index] =
           static_cast<float*>(allocate(static_cast<std::size_t>(count) * sizeof(float)));
-      step_.backend().fill(view.state[index], count, 0.0F);
+      step_.backend().fill(view.state[index], count,
+                           collection::first_state_value(view.optimizer, index));
     }
     view.step = steps_.as<step_state>() + t;
     tables_.push_back(view);

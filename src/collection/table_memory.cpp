@@ -26,16 +26,6 @@ tensor_view make_state_view(const table_config& config, const table_extent& exte
   return {nullptr, dtype::f32, extent.num_rows, extent.num_columns};
 }
 
-/// Accumulators of squares may start above zero; all else starts at zero.
-float first_value(const optimizer_options& optimizer, int index) {
-  switch (optimizer.kind) {
-    case optimizer_kind::adagrad:
-    case optimizer_kind::rowwise_adagrad: return optimizer.initial_accumulator;
-    case optimizer_kind::ftrl: return index == 1 ? optimizer.initial_accumulator : 0.0F;
-    default: return 0.0F;
-  }
-}
-
 numerics::init_kind kind_of(initialization init) {
   switch (init) {
     case initialization::zero: return numerics::init_kind::zero;
@@ -53,6 +43,15 @@ float scale_of(const table_config& config) {
 }
 
 }  // namespace
+
+float first_state_value(const optimizer_options& optimizer, int index) {
+  switch (optimizer.kind) {
+    case optimizer_kind::adagrad:
+    case optimizer_kind::rowwise_adagrad: return optimizer.initial_accumulator;
+    case optimizer_kind::ftrl: return index == 1 ? optimizer.initial_accumulator : 0.0F;
+    default: return 0.0F;
+  }
+}
 
 void check_config(const table_config& config, const subject& name) {
   check_table_options({config.num_embeddings, config.embedding_dim, config.type, config.padding_idx,
@@ -120,7 +119,7 @@ void table_memory::initialize(operations::backend& backend, operations::device_a
     const tensor_view& view = state(index);
     if (view.data == nullptr) continue;
     backend.fill(static_cast<float*>(view.data), view.rows * view.dim,
-                 first_value(config.optimizer, index));
+                 first_state_value(config.optimizer, index));
   }
 }
 

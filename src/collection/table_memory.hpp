@@ -14,6 +14,9 @@ namespace warpbag::collection {
 /// Throws invalid_argument for a config that no table can be made of.
 void check_config(const table_config& config, const subject& name);
 
+/// What every element of state `index` starts with: accumulators of squares may start above zero.
+float first_state_value(const optimizer_options& optimizer, int index);
+
 /// Which part of a table: the whole of it, or the rows and columns of a shard.
 struct table_extent {
   std::int64_t num_rows = 0;

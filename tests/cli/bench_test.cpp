@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <set>
+#include <sstream>
 
 #include "cli/program.hpp"
 
@@ -47,50 +49,16 @@ TEST(Bench, tells_every_call_in_json) {
 }
 
 TEST(Bench, every_axis_changes_the_workload) {
-  const program_result run = run_bench({"custom",
-                                        "--rows",
-                                        "300",
-                                        "--dim",
-                                        "12",
-                                        "--batch",
-                                        "20",
-                                        "--hotness",
-                                        "3",
-                                        "--tables",
-                                        "2",
-                                        "--law",
-                                        "power_law",
-                                        "--alpha",
-                                        "1.1",
-                                        "--bags",
-                                        "jagged",
-                                        "--dtype",
-                                        "bf16",
-                                        "--ids",
-                                        "i32",
-                                        "--pooling",
-                                        "mean",
-                                        "--weighted",
-                                        "--optimizer",
-                                        "ftrl",
-                                        "--json",
-                                        "--call",
-                                        "forward",
-                                        "--clip",
-                                        "norm",
-                                        "--clip-limit",
-                                        "1",
-                                        "--decay-mode",
-                                        "l2",
-                                        "--weight-decay",
-                                        "0.1",
-                                        "--stochastic-rounding",
-                                        "--scale-grad-by-freq"});
+  std::istringstream words(
+      "custom --rows 300 --dim 12 --batch 20 --hotness 3 --tables 2 --law power_law --alpha 1.1 "
+      "--bags jagged --dtype bf16 --ids i32 --pooling mean --weighted --optimizer ftrl --clip norm "
+      "--clip-limit 1 --decay-mode l2 --weight-decay 0.1 --stochastic-rounding "
+      "--scale-grad-by-freq --json --call forward");
+  const program_result run = run_bench({std::istream_iterator<std::string>(words), {}});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(nlohmann::json::parse(run.out)["benchmarks"][0]["label"],
             "T=2 E=300 D=12 B=20 L=3 bf16 i32 mean power_law alpha=1.1 jagged weighted ftrl "
-            "decay=l2 clip=norm "
-            "stochastic_rounding scale_grad_by_freq");
+            "decay=l2 clip=norm stochastic_rounding scale_grad_by_freq");
 }
 
 TEST(Bench, prints_a_table_of_warm_and_cold_caches) {
